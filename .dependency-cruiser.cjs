@@ -1,0 +1,80 @@
+/**
+ * The import rules of the tree: which station may know which. One row per folder; what is not listed is refused.
+ * "type" imports count too: a type names a dependency as much as a value does.
+ */
+const allowed = {
+  // bytes in, events out
+  wire: ["errors"],
+  // what callers hold
+  message: ["wire/abnf", "errors"],
+  // generic over the thing pooled
+  pool: ["errors"],
+  // one socket and its two loops
+  conn: ["wire", "message", "trace", "clock", "errors"],
+};
+const at = (names) => names.map((n) => `^lib/${n}(/|\\.ts$)`);
+
+module.exports = {
+  forbidden: [
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    { name: "no-orphans", severity: "error", from: { orphan: true, path: "^lib/", pathNot: ["\\.mjs$"] }, to: {} },
+    { name: "no-unresolved", severity: "error", from: {}, to: { couldNotResolve: true } },
+    ...Object.entries(allowed).map(([folder, names]) => ({
+      name: `${folder}-imports`,
+      severity: "error",
+      from: { path: `^lib/${folder}/` },
+      to: { path: "^lib/", pathNot: [`^lib/${folder}/`, ...at(names)] },
+    })),
+    {
+      name: "wire-node-buffer-only",
+      comment: "wire/ is bytes in, events out: no socket, no timer",
+      severity: "error",
+      from: { path: "^lib/wire/", pathNot: ["\\.mjs$"] },
+      to: { dependencyTypes: ["core"], pathNot: ["^(node:)?buffer$"] },
+    },
+    {
+      name: "pool-knows-no-node",
+      severity: "error",
+      from: { path: "^lib/pool/" },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "sockets-in-conn-only",
+      comment: "node:net, node:tls and node:dns live behind a Conduit",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/conn/", "^lib/cli/"] },
+      to: { path: "^(node:)?(net|tls|dns|dns/promises)$" },
+    },
+    {
+      name: "no-node-http-in-lib",
+      comment: "from Node 22 on, importing it loads undici; the demo origin of the command line is a child process",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/cli/demo-origin\\.ts$"] },
+      to: { path: "^(node:)?(http|https|http2)$" },
+    },
+    {
+      name: "pool-and-conn-meet-in-transport",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/(pool|transport\\.ts)"] },
+      to: { path: "^lib/pool/" },
+    },
+    {
+      name: "lib-has-no-runtime-dependency",
+      severity: "error",
+      from: { path: "^lib/" },
+      to: { dependencyTypes: ["npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"] },
+    },
+    {
+      name: "lib-knows-no-spec",
+      severity: "error",
+      from: { path: "^lib/" },
+      to: { path: "^(spec|fuzz|bench)/" },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsConfig: { fileName: "tsconfig.json" },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { extensions: [".ts", ".mjs", ".js"], exportsFields: ["exports"], conditionNames: ["import", "types"] },
+  },
+};

@@ -1,0 +1,224 @@
+/**
+ * What can be observed. Every station reports here, and only here: `timings` on a response, the timeline of the command
+ * line and the logs of the specs are all made from these calls.
+ *
+ * A `CallTrace` belongs to one call of `Transport.roundTrip` (all its attempts). Its stamps are always taken, since they
+ * are `response.timings`; events are built only where the mask says that somebody listens, so a station asks
+ * `if (trace.mask & TRACE_POOL)` before it makes one.
+ */
+
+import type { Clock } from "./clock.ts";
+import type { CloseReason, DialAttempt } from "./errors.ts";
+
+/** Groups of events, as bits of a mask. */
+export const TRACE_CALL = 1;
+export const TRACE_POOL = 2;
+export const TRACE_DIAL = 4;
+export const TRACE_CONN = 8;
+export const TRACE_BODY = 16;
+export const TRACE_ALL = 31;
+
+const GROUPS = {
+  call: TRACE_CALL,
+  pool: TRACE_POOL,
+  dial: TRACE_DIAL,
+  connection: TRACE_CONN,
+  body: TRACE_BODY,
+} as const;
+export type TraceGroup = keyof typeof GROUPS;
+
+/** What happened at one station. `type` tells them apart. */
+export type TraceDetail =
+  // call
+  | { readonly type: "call-start"; readonly method: string; readonly url: string }
+  | { readonly type: "retry"; readonly reason: string }
+  | { readonly type: "retry-refused"; readonly reason: string }
+  | { readonly type: "call-failed"; readonly error: unknown }
+  // pool
+  | {
+      readonly type: "pool-wait";
+      readonly key: string;
+      readonly idle: number;
+      readonly waiting: number;
+      readonly dials: number;
+    }
+  | { readonly type: "pool-assigned"; readonly reused: boolean; readonly served: number }
+  | { readonly type: "connection-idle" }
+  // dial
+  | { readonly type: "dial-start"; readonly host: string; readonly port: number }
+  | { readonly type: "dns-done"; readonly addresses: readonly string[] }
+  | { readonly type: "connect-start"; readonly address: string; readonly port: number }
+  | { readonly type: "connect-done"; readonly tried: DialAttempt }
+  | { readonly type: "tls-done"; readonly protocol: string | null; readonly resumed: boolean }
+  | { readonly type: "dial-done"; readonly localAddress: string | null; readonly localPort: number | null }
+  | { readonly type: "dial-failed"; readonly error: unknown }
+  // connection
+  | { readonly type: "request-write"; readonly bytes: number }
+  | { readonly type: "request-sent"; readonly bytes: number }
+  | { readonly type: "first-byte" }
+  | { readonly type: "information"; readonly status: number }
+  | { readonly type: "head"; readonly status: number; readonly framing: string }
+  | { readonly type: "end"; readonly bytes: number }
+  | { readonly type: "connection-closed"; readonly reason: CloseReason }
+  // body
+  | { readonly type: "body-data"; readonly bytes: number }
+  | { readonly type: "body-sent"; readonly bytes: number };
+
+export type TraceEvent = TraceDetail & {
+  /** Monotonic milliseconds of the transport's clock. */
+  readonly at: number;
+  /** The call it belongs to; null for what happens between calls. */
+  readonly call: number | null;
+  /** 1 for the first attempt; 0 before it. */
+  readonly attempt: number;
+  /** The connection it happened on; null before there is one. */
+  readonly connection: number | null;
+};
+
+/** Hears events. What it throws is reported as an uncaught exception of its own, never in the middle of the library. */
+export type TraceListener = (event: TraceEvent) => void;
+
+/** A listener, or a listener of some groups only. */
+export type TraceOption = TraceListener | { readonly groups: readonly TraceGroup[]; readonly on: TraceListener };
+
+/** Where events go: nowhere (mask 0), or to one or two listeners. */
+export interface Tracer {
+  readonly mask: number;
+  emit(event: TraceEvent): void;
+}
+
+export const NO_TRACER: Tracer = { mask: 0, emit() {} };
+
+/** Makes a tracer of a caller's option. A listener that throws must not unwind a socket's callback. */
+export function tracerOf(option: TraceOption | undefined): Tracer {
+  if (option === undefined) return NO_TRACER;
+  const on = typeof option === "function" ? option : option.on;
+  const mask = typeof option === "function" ? TRACE_ALL : option.groups.reduce((m, g) => m | GROUPS[g], 0);
+  return {
+    mask,
+    emit(event) {
+      try {
+        on(event);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    },
+  };
+}
+
+function both(a: Tracer, b: Tracer): Tracer {
+  if (a.mask === 0) return b;
+  if (b.mask === 0) return a;
+  return {
+    mask: a.mask | b.mask,
+    emit(event) {
+      const bit = GROUP_OF[event.type];
+      if (a.mask & bit) a.emit(event);
+      if (b.mask & bit) b.emit(event);
+    },
+  };
+}
+
+const GROUP_OF: Record<TraceDetail["type"], number> = {
+  "call-start": TRACE_CALL,
+  retry: TRACE_CALL,
+  "retry-refused": TRACE_CALL,
+  "call-failed": TRACE_CALL,
+  "pool-wait": TRACE_POOL,
+  "pool-assigned": TRACE_POOL,
+  "connection-idle": TRACE_POOL,
+  "dial-start": TRACE_DIAL,
+  "dns-done": TRACE_DIAL,
+  "connect-start": TRACE_DIAL,
+  "connect-done": TRACE_DIAL,
+  "tls-done": TRACE_DIAL,
+  "dial-done": TRACE_DIAL,
+  "dial-failed": TRACE_DIAL,
+  "request-write": TRACE_CONN,
+  "request-sent": TRACE_CONN,
+  "first-byte": TRACE_CONN,
+  information: TRACE_CONN,
+  head: TRACE_CONN,
+  end: TRACE_CONN,
+  "connection-closed": TRACE_CONN,
+  "body-data": TRACE_BODY,
+  "body-sent": TRACE_BODY,
+};
+
+/** When what happened, in milliseconds since the call; null where it did not happen. */
+export interface Timings {
+  /** Milliseconds since the epoch at which the call began. */
+  readonly startedAt: number;
+  /** It asked the pool for a connection. */
+  readonly queued: number | null;
+  /** Name resolution ended (only where this call waited for a dial of its own). */
+  readonly dns: number | null;
+  /** The TCP or unix connection stood. */
+  readonly connect: number | null;
+  /** The TLS handshake ended. */
+  readonly tls: number | null;
+  /** A connection was given to it. */
+  readonly assigned: number | null;
+  /** The last byte of the request was handed over. */
+  readonly requestSent: number | null;
+  /** The first byte of a response came, 1xx included. */
+  readonly firstByte: number | null;
+  /** The head of the final response was read. */
+  readonly headers: number | null;
+  /** The last byte came off the wire. */
+  readonly end: number | null;
+}
+
+/** The stamps of one call; -1 where it did not happen. Written by the station that each is named for. */
+export class CallTrace {
+  readonly id: number;
+  readonly clock: Clock;
+  readonly #tracer: Tracer;
+  readonly mask: number;
+  attempt = 0;
+  connection: number | null = null;
+
+  readonly startedAt: number;
+  readonly startWall: number;
+  queuedAt = -1;
+  dnsAt = -1;
+  connectAt = -1;
+  tlsAt = -1;
+  assignedAt = -1;
+  requestSentAt = -1;
+  firstByteAt = -1;
+  headersAt = -1;
+  endAt = -1;
+
+  constructor(id: number, clock: Clock, transport: Tracer, call: Tracer) {
+    this.id = id;
+    this.clock = clock;
+    this.#tracer = transport.mask === 0 && call.mask === 0 ? NO_TRACER : both(transport, call);
+    this.mask = this.#tracer.mask;
+    this.startedAt = clock.now();
+    this.startWall = clock.wallNow();
+  }
+
+  /** Tells the listeners. The caller has looked at `mask` first. */
+  emit(detail: TraceDetail, at: number = this.clock.now()): void {
+    this.#tracer.emit({ ...detail, at, call: this.id, attempt: this.attempt, connection: this.connection });
+  }
+
+  timings(): Timings {
+    const since = (at: number) => (at < 0 ? null : at - this.startedAt);
+    return {
+      startedAt: this.startWall,
+      queued: since(this.queuedAt),
+      dns: since(this.dnsAt),
+      connect: since(this.connectAt),
+      tls: since(this.tlsAt),
+      assigned: since(this.assignedAt),
+      requestSent: since(this.requestSentAt),
+      firstByte: since(this.firstByteAt),
+      headers: since(this.headersAt),
+      end: since(this.endAt),
+    };
+  }
+}
