@@ -1,0 +1,268 @@
+/**
+ * What a response head means: status, framing, whether the connection may go on. Pure: gets the text that llhttp let
+ * pass and the spans that it found, and gives a ResponseHead, or refuses what llhttp should not have let pass.
+ *
+ * Framing is computed here from the fields, never taken from llhttp; where the two disagree the response is refused.
+ *
+ * RFC 9112 §2.3 (version), §4 (status line), §6.1–6.3 (framing), §9.3 (persistence); RFC 9110 §8.6, §9.3.2, §9.3.6, §15.
+ */
+
+import { TextFieldLines, valueEnd } from "./field-lines.ts";
+import { SPAN_NUMBERS, type SpanStore } from "./llhttp/binding.ts";
+import type { FieldLines, ResponseFraming, ResponseHead } from "./parser-events.ts";
+
+/** Why a head was refused: thrown here, made a RemoteProtocolError by the parser, which knows what was being read. */
+export class HeadRefusal {
+  readonly reason: string;
+  /** In bytes from the start of the head. */
+  readonly offset: number;
+  constructor(reason: string, offset: number) {
+    this.reason = reason;
+    this.offset = offset;
+  }
+}
+
+/** What of the request decides how its response is framed. */
+export type RequestKind = "head" | "connect" | "other";
+
+/** @param method as sent; case-sensitive (RFC 9110 §9.1) */
+export function requestKind(method: string): RequestKind {
+  return method === "HEAD" ? "head" : method === "CONNECT" ? "connect" : "other";
+}
+
+class ParsedHead implements ResponseHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly minorVersion: 0 | 1;
+  readonly fields: FieldLines;
+  readonly framing: ResponseFraming;
+  readonly contentLength: number | null;
+  readonly keepAlive: boolean;
+  readonly keepAliveTimeoutMs: number | null;
+  readonly keepAliveMax: number | null;
+
+  constructor(
+    status: number,
+    statusText: string,
+    minorVersion: 0 | 1,
+    fields: FieldLines,
+    framing: ResponseFraming,
+    contentLength: number | null,
+    keepAlive: boolean,
+    hint: KeepAliveHint,
+  ) {
+    this.status = status;
+    this.statusText = statusText;
+    this.minorVersion = minorVersion;
+    this.fields = fields;
+    this.framing = framing;
+    this.contentLength = contentLength;
+    this.keepAlive = keepAlive;
+    this.keepAliveTimeoutMs = hint.timeoutMs;
+    this.keepAliveMax = hint.max;
+  }
+}
+
+/** What the fields of one head say about framing and persistence. One for the process: filled and read without a pause. */
+const found = {
+  lengthStart: -1,
+  lengthEnd: 0,
+  codings: 0,
+  codingStart: 0,
+  codingEnd: 0,
+  saysClose: false,
+  saysKeepAlive: false,
+  hint: null as KeepAliveHint | null,
+};
+
+/**
+ * @param text the head in latin1, from the status line to its empty line
+ * @param spans as the parser found them; copied
+ * @param closing whether a 1xx before it said close: that holds for the connection (RFC 9112 §9.6)
+ * @throws {HeadRefusal}
+ */
+export function interpretHead(text: string, spans: SpanStore, kind: RequestKind, closing: boolean): ResponseHead {
+  const status = spans.status;
+  const minorVersion = minorVersionOf(text);
+  if (status < 100) throw new HeadRefusal("status below 100 (RFC 9110 §15)", 9);
+  const statusText = reasonPhrase(text);
+
+  readFields(text, spans.array, spans.fields);
+  // What follows 101, or a 2xx to CONNECT, is not HTTP: framing fields are not even looked at (RFC 9110 §9.3.6).
+  const tunnel = status === 101 || (kind === "connect" && status >= 200 && status < 300);
+  const contentLength = tunnel || found.lengthStart < 0 ? null : lengthOf(text, found.lengthStart, found.lengthEnd);
+
+  let framing: ResponseFraming;
+  let keepAlive = !closing && !found.saysClose && (minorVersion === 1 || found.saysKeepAlive);
+  if (tunnel) {
+    framing = "tunnel";
+    keepAlive = false;
+  } else if (status < 200 || status === 204 || status === 304 || kind === "head") {
+    framing = "none";
+    // A server that frames a body where there is none may send it, and it would be taken for the next response. Where
+    // the fields describe what a GET would have got (HEAD, 304) they say nothing of the kind (RFC 9110 §8.6).
+    if ((status < 200 || status === 204) && (found.codings > 0 || (contentLength ?? 0) > 0)) keepAlive = false;
+  } else if (found.codings > 0) {
+    requireChunked(text);
+    framing = "chunked";
+    // RFC 9112 §6.1: chunked from an HTTP/1.0 sender is faulty framing; read it, and use the connection no more.
+    if (minorVersion === 0) keepAlive = false;
+  } else if (contentLength !== null) {
+    framing = contentLength === 0 ? "none" : "length";
+  } else {
+    framing = "close";
+    keepAlive = false;
+  }
+
+  // llhttp does not know the method, so it is asked only where the method decides nothing.
+  if (spans.needsEof !== (framing === "close") && framing !== "tunnel" && !(framing === "none" && kind === "head")) {
+    throw new HeadRefusal("framing understood in two ways (RFC 9112 §6.3)", found.codings > 0 ? found.codingStart : 0);
+  }
+
+  const fields = new TextFieldLines(text, spans.array.slice(0, spans.fields * SPAN_NUMBERS), spans.fields);
+  const hint = found.hint ?? NO_HINT;
+  return new ParsedHead(
+    status,
+    statusText,
+    minorVersion,
+    fields,
+    framing,
+    framing === "length" ? contentLength : null,
+    keepAlive,
+    hint,
+  );
+}
+
+/** HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 §2.3). llhttp also lets 0.9, 2.0, RTSP and ICE pass. */
+function minorVersionOf(text: string): 0 | 1 {
+  if (text.startsWith("HTTP/1.1 ")) return 1;
+  if (text.startsWith("HTTP/1.0 ")) return 0;
+  throw new HeadRefusal("version other than HTTP/1.1 and HTTP/1.0 (RFC 9112 §2.3)", 0);
+}
+
+/**
+ * reason-phrase = 1*( HTAB / SP / VCHAR / obs-text ) (RFC 9112 §4). llhttp lets control bytes pass in it, and takes
+ * any byte after its CR for the LF (RFC 9112 §2.2: a bare CR is invalid).
+ */
+function reasonPhrase(text: string): string {
+  const end = text.indexOf("\r", 12);
+  if (text.charCodeAt(end + 1) !== 10) throw new HeadRefusal("bare CR after the status line (RFC 9112 §2.2)", end);
+  for (let i = 13; i < end; i++) {
+    const c = text.charCodeAt(i);
+    if ((c < 32 && c !== 9) || c === 127) throw new HeadRefusal("control byte in the reason phrase (RFC 9112 §4)", i);
+  }
+  return end > 13 ? text.slice(13, end) : "";
+}
+
+const CONNECTION = 10;
+const CONTENT_LENGTH = 14;
+const TRANSFER_ENCODING = 17;
+
+/** Finds the four fields that we act on by the length of their names; nothing is made for the others. */
+function readFields(text: string, spans: Int32Array, fields: number): void {
+  found.lengthStart = -1;
+  found.codings = 0;
+  found.saysClose = false;
+  found.saysKeepAlive = false;
+  found.hint = null;
+  for (let i = 0, at = 0; i < fields; i++, at += SPAN_NUMBERS) {
+    const length = spans[at + 1]!;
+    if (length !== CONNECTION && length !== CONTENT_LENGTH && length !== TRANSFER_ENCODING) continue;
+    const name = spans[at]!;
+    const start = spans[at + 2]!;
+    if (length === CONNECTION) {
+      if (isName(text, name, "Connection", "connection")) {
+        readConnection(text.slice(start, valueEnd(text, start, start + spans[at + 3]!)));
+      } else if (isName(text, name, "Keep-Alive", "keep-alive")) {
+        found.hint = keepAliveHint(text.slice(start, valueEnd(text, start, start + spans[at + 3]!)), found.hint);
+      }
+    } else if (length === CONTENT_LENGTH) {
+      if (isName(text, name, "Content-Length", "content-length")) {
+        // llhttp refuses a second one, and equal ones have become one before it saw them.
+        found.lengthStart = start;
+        found.lengthEnd = valueEnd(text, start, start + spans[at + 3]!);
+      }
+    } else if (isName(text, name, "Transfer-Encoding", "transfer-encoding")) {
+      found.codings++;
+      found.codingStart = start;
+      found.codingEnd = valueEnd(text, start, start + spans[at + 3]!);
+    }
+  }
+}
+
+/** Nearly every server writes a name in one of two ways; the others pay for a lower-cased copy. */
+function isName(text: string, at: number, usual: string, lower: string): boolean {
+  const first = text.charCodeAt(at) | 0x20;
+  if (first !== lower.charCodeAt(0)) return false;
+  if (text.startsWith(usual, at) || text.startsWith(lower, at)) return true;
+  return text.slice(at, at + lower.length).toLowerCase() === lower;
+}
+
+/** Connection = #connection-option, compared without case (RFC 9110 §7.6.1). */
+function readConnection(value: string): void {
+  if (value === "keep-alive" || value === "Keep-Alive") {
+    found.saysKeepAlive = true;
+  } else if (value === "close") {
+    found.saysClose = true;
+  } else {
+    for (const option of value.toLowerCase().split(",")) {
+      const token = option.trim();
+      if (token === "close") found.saysClose = true;
+      else if (token === "keep-alive") found.saysKeepAlive = true;
+    }
+  }
+}
+
+/** Content-Length = 1*DIGIT (RFC 9110 §8.6). What a double cannot count is refused, whether a body follows or not. */
+function lengthOf(text: string, start: number, end: number): number {
+  let length = 0;
+  for (let i = start; i < end; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (!(digit >= 0 && digit <= 9)) throw new HeadRefusal("Content-Length is not a number (RFC 9110 §8.6)", i);
+    length = length * 10 + digit;
+    if (length > Number.MAX_SAFE_INTEGER) throw new HeadRefusal("Content-Length above 2^53 (RFC 9110 §8.6)", start);
+  }
+  if (end === start) throw new HeadRefusal("empty Content-Length (RFC 9110 §8.6)", start);
+  return length;
+}
+
+/** We sent no TE that allows more, so chunked, once and alone, is all that may be there (RFC 9112 §6.1, §7.1). */
+function requireChunked(text: string): void {
+  const { codings, codingStart, codingEnd } = found;
+  if (codings > 1) throw new HeadRefusal("more than one Transfer-Encoding (RFC 9112 §6.1)", codingStart);
+  if (codingEnd === codingStart) throw new HeadRefusal("empty Transfer-Encoding (RFC 9112 §6.1)", codingStart);
+  const value = text.slice(codingStart, codingEnd);
+  if (value !== "chunked" && value.toLowerCase() !== "chunked") {
+    throw new HeadRefusal("transfer coding other than one chunked (RFC 9112 §6.1, §7)", codingStart);
+  }
+}
+
+interface KeepAliveHint {
+  readonly timeoutMs: number | null;
+  readonly max: number | null;
+}
+
+const NO_HINT: KeepAliveHint = { timeoutMs: null, max: null };
+
+// A server says the same in each response, so the last answer is kept.
+let lastHintText = "";
+let lastHint: KeepAliveHint = NO_HINT;
+
+/** `timeout=5, max=100`: any order, any case, over several fields; what is not understood is left out (RFC 2068 §19.7.1.1). */
+function keepAliveHint(value: string, before: KeepAliveHint | null): KeepAliveHint {
+  if (value !== lastHintText) {
+    let timeoutMs: number | null = null;
+    let max: number | null = null;
+    for (const part of value.toLowerCase().split(/[,;]/)) {
+      const [name = "", number = ""] = part.split("=", 2);
+      const digits = number.trim();
+      if (!/^[0-9]{1,9}$/.test(digits)) continue;
+      if (name.trim() === "timeout") timeoutMs ??= Number(digits) * 1000;
+      else if (name.trim() === "max") max ??= Number(digits);
+    }
+    lastHintText = value;
+    lastHint = { timeoutMs, max };
+  }
+  if (before === null) return lastHint;
+  return { timeoutMs: before.timeoutMs ?? lastHint.timeoutMs, max: before.max ?? lastHint.max };
+}
