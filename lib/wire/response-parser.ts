@@ -16,7 +16,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { IncompleteBodyError, InvariantError, RemoteProtocolError } from "../errors.ts";
+import { ConnectionClosedError, IncompleteBodyError, InvariantError, RemoteProtocolError } from "../errors.ts";
 import { ByteHoard } from "./byte-hoard.ts";
 import { ChunkedDecoder } from "./chunked-decoder.ts";
 import { excerpt } from "./excerpt.ts";
@@ -44,12 +44,10 @@ import type { ParserLimits, ResponseHead, ResponseSink } from "./parser-events.t
 import { HeadRefusal, interpretHead, type RequestKind, requestKind } from "./response-head.ts";
 
 /**
- * What `finish` found, where the end of the connection is not the parser's to judge:
- * `"ended"` a close-delimited body is complete now, and the sink was told; `"no-response"` no byte of a response had come
- * since `begin`; `"in-head"` a head was begun, or a 1xx came and not what follows it; `"not-reading"` no exchange was
- * under way (before `begin`, after `end`, in a tunnel).
+ * What `finish` found: `"ended"` a close-delimited body is complete now, and the sink was told; `"no-response"` no byte had
+ * come since `begin`; `"not-reading"` no exchange was under way (before `begin`, after `end`, in a tunnel).
  */
-export type FinishOutcome = "ended" | "no-response" | "in-head" | "not-reading";
+export type FinishOutcome = "ended" | "no-response" | "not-reading";
 
 /** `done`: nothing is expected. `slow-head`: llhttp refused this head, and all of it is collected to be normalised. */
 type Phase = "done" | "head" | "slow-head" | "length" | "chunked" | "close" | "tunnel" | "failed" | "freed";
@@ -179,7 +177,8 @@ export class ResponseParser {
   /**
    * The peer has sent its last byte.
    *
-   * @throws {IncompleteBodyError} inside a framed body
+   * @throws {IncompleteBodyError} inside a framed body; {ConnectionClosedError} inside a head, or between a 1xx and what
+   *   must follow it
    */
   finish(sink: ResponseSink): FinishOutcome {
     const phase = this.#phase;
@@ -187,7 +186,11 @@ export class ResponseParser {
       case "head":
       case "slow-head":
         this.#phase = "failed";
-        return this.#headBytes === 0 ? "no-response" : "in-head";
+        if (this.#headBytes === 0) return "no-response";
+        throw new ConnectionClosedError(`Cannot read response head: connection closed after ${this.#headBytes} bytes`, {
+          phase: "headers",
+          bytesRead: this.#headBytes,
+        });
       case "close":
         this.#phase = "done";
         sink.end();
