@@ -10,7 +10,7 @@ const allowed = {
   // generic over the thing pooled
   pool: ["errors"],
   // one socket and its two loops
-  conn: ["wire", "message", "trace", "clock", "errors"],
+  conn: ["wire", "message", "trace", "clock", "abort", "boundary", "errors"],
 };
 const at = (names) => names.map((n) => `^lib/${n}(/|\\.ts$)`);
 

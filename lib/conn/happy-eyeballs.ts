@@ -15,7 +15,8 @@ import type { DialAttempt } from "../errors.ts";
 
 export interface Address {
   readonly address: string;
-  readonly family: 4 | 6;
+  /** 0 for the path of a unix socket. */
+  readonly family: 4 | 6 | 0;
 }
 
 /** What is raced. */
@@ -39,7 +40,7 @@ export interface RaceHooks<E extends Entrant> {
  * The order in which to try: families in turn, beginning with `firstFamily` or with the family of the first address,
  * within a family as the resolver had them (RFC 8305 §4).
  */
-export function interleave(addresses: readonly Address[], firstFamily?: 4 | 6): Address[] {
+export function interleave(addresses: readonly Address[], firstFamily?: Address["family"]): Address[] {
   const first = firstFamily ?? addresses[0]?.family;
   const lead = addresses.filter(({ family }) => family === first);
   const other = addresses.filter(({ family }) => family !== first);

@@ -1,0 +1,614 @@
+/**
+ * From a target to a conduit: resolve, connect, secure, each within its time, given up at once when its signal aborts.
+ *
+ * A Dialer lives as long as its transport and owns what dials share: the TLS layer with its sessions, and which address
+ * family worked last for a host. A dial owns every socket that it opens until its promise is settled: the one that won
+ * goes out as a conduit, all others are destroyed, and neither listener nor deadline is left.
+ *
+ * Never: makes a socket in a caller's async context (it will serve others), or calls a caller's dialer outside of it.
+ *
+ * RFC 8305 (addresses), RFC 9110 §4.3.3 and §4.3.4 (who is dialed, who is verified). Go: net.Dialer, Transport.dialConn.
+ */
+
+import { connect, isIP, type NetConnectOpts, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
+import { onAbort } from "../abort.ts";
+import { detached } from "../boundary.ts";
+import type { Clock, Deadline } from "../clock.ts";
+import { type DialAttempt, DialError, TimeoutError, TransportClosedError } from "../errors.ts";
+import type { Conduit, TlsFacts } from "./conduit.ts";
+import { DuplexConduit } from "./duplex-conduit.ts";
+import { type Address, AddressRace, type Entrant, interleave, outcomeOf } from "./happy-eyeballs.ts";
+import { SocketConduit, type SocketKind, SocketReader } from "./socket-conduit.ts";
+import { nodeTls, TlsLayer, type TlsOptions, tlsErrorOf } from "./tls.ts";
+
+export interface DialTarget {
+  readonly scheme: "http" | "https";
+  /** A name, or an address without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** The path of a unix socket, which is dialed instead. */
+  readonly path?: string;
+  /** Whom TLS asks for and verifies, where that is not the host. */
+  readonly serverName?: string;
+}
+
+/** What a dialer of a user is told. */
+export interface UserDialTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly path?: string;
+  readonly serverName?: string;
+  /** To be passed on to `net.connect` or `tls.connect`, where bytes are then read without a stream's buffering. */
+  readonly onread: { readonly buffer: Uint8Array; readonly callback: (n: number, view: Uint8Array) => boolean };
+}
+
+/**
+ * Makes a connection, or fails. The signal aborts when the dial is given up; what comes later is destroyed. A socket that
+ * is still connecting may be returned.
+ */
+export type UserDial = (target: UserDialTarget, signal: AbortSignal) => Promise<Socket | Duplex> | Socket | Duplex;
+
+/** All addresses of a host, the preferred one first. */
+export type Lookup = (host: string) => Promise<readonly Address[]>;
+
+export interface DialOptions {
+  /** For DNS and all addresses together; 0 for none. */
+  readonly dialTimeout: number;
+  readonly tlsHandshakeTimeout: number;
+  /** Idle time before the kernel probes; 0 turns probes off. */
+  readonly tcpKeepAlive: number;
+  readonly noDelay: boolean;
+  readonly tls?: TlsOptions | undefined;
+  /** Gives plain bytes; TLS comes on top. */
+  readonly dial?: UserDial | undefined;
+  /** Gives a secured connection, for `https`. */
+  readonly dialTls?: UserDial | undefined;
+  /** Asked for each address before any is dialed. */
+  readonly allowAddress?: ((address: string, family: 4 | 6) => boolean) | undefined;
+  readonly lookup?: Lookup | undefined;
+  /** How long an address has before the next one is tried beside it (RFC 8305 §8). */
+  readonly fallbackDelayMs?: number | undefined;
+}
+
+const FALLBACK_DELAY_MS = 250;
+
+/** Hosts whose better address family is remembered. */
+const FAMILIES_MAX = 1000;
+
+/** What a dial reports on its way. None of it is called after its promise is settled. */
+export interface DialTrace {
+  dnsDone(addresses: readonly string[]): void;
+  connectStart(address: string, port: number): void;
+  connectDone(attempt: DialAttempt): void;
+  connected(): void;
+  tlsDone(facts: TlsFacts): void;
+}
+
+/** A dial under way. */
+export interface Dialing {
+  /**
+   * The connection. Its sink is to be attached at once.
+   *
+   * Rejects with DialError, TlsError, TimeoutError (phase "dns", "connect" or "tls"), TransportClosedError, or the
+   * signal's reason.
+   */
+  readonly promise: Promise<Conduit>;
+  /** From now on the process does not stay alive for it; nor does it for the connection, until that is ref'd. */
+  unref(): void;
+}
+
+export class Dialer {
+  readonly #options: DialOptions;
+  readonly #clock: Clock;
+  readonly #tls: TlsLayer;
+  readonly #families = new Map<string, 4 | 6>();
+  readonly #dials = new Set<Dial>();
+
+  /** @throws {TypeError} for options in `tls` that cannot be meant */
+  constructor(options: DialOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#tls = new TlsLayer(options.tls);
+  }
+
+  start(target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing {
+    return this.#begin(target, signal, trace, (dial) => dial.begin());
+  }
+
+  /** TLS over a stream that stands already: the target at the far end of a tunnel. The stream is the dial's from now on. */
+  secure(stream: Duplex, target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing {
+    return this.#begin(target, signal, trace, (dial) => dial.beginOver(stream));
+  }
+
+  /** Ends all dials under way with TransportClosedError, and forgets the TLS sessions. */
+  close(): void {
+    for (const dial of [...this.#dials]) dial.close();
+    this.#tls.clear();
+  }
+
+  #begin(target: DialTarget, signal: AbortSignal, trace: DialTrace | null, begin: (dial: Dial) => void): Dialing {
+    const dial = new Dial(target, signal, trace, {
+      options: this.#options,
+      clock: this.#clock,
+      tls: this.#tls,
+      families: this.#families,
+      settled: () => this.#dials.delete(dial),
+    });
+    this.#dials.add(dial);
+    begin(dial);
+    return dial;
+  }
+}
+
+/** What a dial has of its dialer. */
+interface DialShared {
+  readonly options: DialOptions;
+  readonly clock: Clock;
+  readonly tls: TlsLayer;
+  readonly families: Map<string, 4 | 6>;
+  settled(): void;
+}
+
+/** What is to be destroyed if the dial is given up at this point. */
+interface Current {
+  destroy(reason: unknown): void;
+  unref(): void;
+}
+
+/** A socket that a dial opened by itself. */
+class OpenSocket implements Entrant {
+  readonly socket: Socket;
+  readonly reader: SocketReader;
+
+  constructor(socket: Socket, reader: SocketReader) {
+    this.socket = socket;
+    this.reader = reader;
+  }
+
+  destroy(): void {
+    discard(this.socket);
+  }
+
+  unref(): void {
+    this.socket.unref();
+  }
+}
+
+class Dial implements Dialing {
+  readonly promise: Promise<Conduit>;
+  readonly #target: DialTarget;
+  readonly #signal: AbortSignal;
+  readonly #trace: DialTrace | null;
+  readonly #shared: DialShared;
+  readonly #peer: string;
+  #resolve!: (conduit: Conduit) => void; // set by the promise's executor, in the constructor
+  #reject!: (reason: unknown) => void; // as above
+  #settled = false;
+  #phase: "dns" | "connect" | "tls" = "dns";
+  #current: Current | null = null;
+  #race: AddressRace<OpenSocket> | null = null;
+  #deadline: Deadline | null = null;
+  #deadlineAt = 0;
+  #leaveSignal: () => void = () => {};
+  #unreferenced = false;
+
+  constructor(target: DialTarget, signal: AbortSignal, trace: DialTrace | null, shared: DialShared) {
+    this.#target = target;
+    this.#signal = signal;
+    this.#trace = trace;
+    this.#shared = shared;
+    const { host, port, path } = target;
+    this.#peer = path ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  begin(): void {
+    const { options } = this.#shared;
+    const { scheme, host, path } = this.#target;
+    if (!this.#listen()) return;
+    this.#limit(options.dialTimeout);
+    const secured = scheme === "https" ? options.dialTls : undefined;
+    const dial = secured ?? options.dial;
+    if (dial !== undefined) this.#askUser(dial, secured !== undefined);
+    else if (path !== undefined) this.#connect([{ address: path, family: 0 }]);
+    else if (isIP(host) !== 0)
+      this.#admit([{ address: host, family: isIP(host) as 4 | 6 }]); // 0 was just excluded
+    else this.#lookUp();
+  }
+
+  beginOver(stream: Duplex): void {
+    this.#current = currentOf(stream);
+    if (this.#listen()) this.#secureStream(stream);
+  }
+
+  close(): void {
+    this.#fail(
+      new TransportClosedError(`Cannot connect to ${this.#peer}: the transport was closed`, { safeToRetry: true }),
+    );
+  }
+
+  unref(): void {
+    if (this.#unreferenced || this.#settled) return;
+    this.#unreferenced = true;
+    this.#current?.unref();
+    // The same deadline once more, since one cannot change what it keeps alive.
+    if (this.#deadline !== null) this.#limit(this.#deadlineAt - this.#shared.clock.now());
+  }
+
+  #listen(): boolean {
+    if (this.#signal.aborted) {
+      this.#fail(this.#signal.reason);
+      return false;
+    }
+    this.#leaveSignal = onAbort(this.#signal, () => this.#fail(this.#signal.reason));
+    return true;
+  }
+
+  #limit(ms: number): void {
+    this.#deadline?.cancel();
+    this.#deadline = null;
+    if (ms === 0) return;
+    const { clock } = this.#shared;
+    this.#deadlineAt = clock.now() + ms;
+    this.#deadline = clock.deadline(ms, () => this.#expired(), { keepAlive: !this.#unreferenced });
+  }
+
+  #expired(): void {
+    const { dialTimeout, tlsHandshakeTimeout } = this.#shared.options;
+    if (this.#phase === "tls") {
+      const text = `Cannot secure connection to ${this.#peer}: no end of the handshake within ${tlsHandshakeTimeout} ms`;
+      this.#fail(new TimeoutError("tls", "tlsHandshakeTimeout", tlsHandshakeTimeout, text, { safeToRetry: true }));
+      return;
+    }
+    this.#race?.cancel("timeout");
+    const cause = this.#dialError("the time is up", this.#race?.attempts ?? [], undefined);
+    const missing = this.#phase === "dns" ? "no address" : "no connection";
+    const text = `Cannot connect to ${this.#peer}: ${missing} within ${dialTimeout} ms`;
+    this.#fail(new TimeoutError(this.#phase, "dialTimeout", dialTimeout, text, { safeToRetry: true, cause }));
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#settled) return;
+    const current = this.#current;
+    this.#settle();
+    current?.destroy(reason);
+    this.#reject(reason);
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    this.#current = null;
+    this.#leaveSignal();
+    this.#limit(0);
+    this.#shared.settled();
+  }
+
+  #dialError(state: string, attempts: readonly DialAttempt[], cause: unknown): DialError {
+    const facts = { phase: this.#phase, ...(cause === undefined ? {} : { cause }) };
+    return new DialError(`Cannot connect to ${this.#peer}: ${state}`, attempts, facts);
+  }
+
+  // ---- addresses
+
+  #lookUp(): void {
+    const { host } = this.#target;
+    const lookup = this.#shared.options.lookup ?? lookUpAll;
+    lookup(host).then(
+      (addresses) => {
+        if (this.#settled) return;
+        this.#trace?.dnsDone(addresses.map(({ address }) => address));
+        if (addresses.length === 0) this.#fail(this.#dialError("its name has no address", [], undefined));
+        else this.#admit(interleave(addresses, this.#shared.families.get(host)));
+      },
+      (error: unknown) => this.#fail(this.#dialError(`its name was not resolved (${outcomeOf(error)})`, [], error)),
+    );
+  }
+
+  /** Leaves the addresses that may be dialed. All are asked for here, since this still runs in the caller's context. */
+  #admit(addresses: readonly Address[]): void {
+    const { allowAddress } = this.#shared.options;
+    if (allowAddress === undefined) {
+      this.#connect(addresses);
+      return;
+    }
+    const allowed: Address[] = [];
+    const refused: DialAttempt[] = [];
+    try {
+      for (const { address, family } of addresses) {
+        // Only paths of unix sockets have no family, and they are not looked up.
+        if (allowAddress(address, family as 4 | 6)) allowed.push({ address, family });
+        else refused.push({ address, family, port: this.#target.port, outcome: "refused-by-policy", ms: 0 });
+      }
+    } catch (error) {
+      this.#fail(this.#dialError("allowAddress has thrown", refused, error));
+      return;
+    }
+    for (const attempt of refused) this.#trace?.connectDone(attempt);
+    if (allowed.length > 0) this.#connect(allowed);
+    else this.#fail(this.#dialError("allowAddress refused every address", refused, undefined));
+  }
+
+  // ---- connection
+
+  #connect(addresses: readonly Address[]): void {
+    const { clock, options, families } = this.#shared;
+    const { host } = this.#target;
+    const port = this.#target.path === undefined ? this.#target.port : 0;
+    this.#phase = "connect";
+    const race = new AddressRace<OpenSocket>(addresses, port, clock, options.fallbackDelayMs ?? FALLBACK_DELAY_MS, {
+      open: (address, done) => this.#open(address, done),
+      started: ({ address }) => this.#trace?.connectStart(address, port),
+      finished: (attempt) => this.#trace?.connectDone(attempt),
+      won: (open, { family }) => {
+        if (family !== 0 && addresses.length > 1) remember(families, host, family);
+        this.#connected(open);
+      },
+      lost: (errors) => {
+        const [only] = errors;
+        const cause = errors.length === 1 ? only : new AggregateError(errors);
+        const state = race.attempts.map(({ address, outcome }) => `${outcome} at ${address}`).join(", ");
+        this.#fail(this.#dialError(state, race.attempts, cause));
+      },
+    });
+    this.#race = race;
+    this.#current = {
+      destroy: () => race.cancel("aborted"),
+      unref: () => race.unref(),
+    };
+    if (this.#unreferenced) race.unref();
+    try {
+      race.start();
+    } catch (error) {
+      this.#fail(
+        error instanceof Error && error.name === "TlsError" ? error : this.#dialError("no socket was made", [], error),
+      );
+    }
+  }
+
+  /**
+   * One attempt. For TLS it is a TLSSocket from the start, since only such a one is read through `onread`; no byte of TLS
+   * is sent before the connection stands, and those that lose the race never get there.
+   */
+  #open({ address }: Address, done: (error: Error | null) => void): OpenSocket {
+    const { path, port, scheme } = this.#target;
+    const reader = new SocketReader();
+    const where = path === undefined ? { host: address, port, autoSelectFamily: false } : { path };
+    const how = { onread: reader, allowHalfOpen: true };
+    let socket: Socket;
+    if (scheme === "https") {
+      // The types of tls.connect lack what it passes on to net.connect; a variable may have more than its type.
+      const options = { ...where, ...how, ...this.#shared.tls.handshakeOptions(this.#target) };
+      socket = detached<[ConnectionOptions], TLSSocket>(nodeTls().connect, options);
+      this.#shared.tls.keepSessions(socket as TLSSocket, this.#target); // tls.connect has just made it
+    } else {
+      const options: NetConnectOpts = { ...where, ...how };
+      socket = detached<[NetConnectOpts], Socket>(connect, options);
+    }
+    onceConnected(socket, done);
+    return new OpenSocket(socket, reader);
+  }
+
+  #connected({ socket, reader }: OpenSocket): void {
+    const { scheme, path } = this.#target;
+    this.#current = currentOf(socket);
+    this.#tune(socket);
+    this.#limit(0);
+    this.#trace?.connected();
+    if (scheme === "https")
+      this.#shakeHands(socket as TLSSocket, reader); // #open made it one
+    else this.#finishSocket(socket, path === undefined ? "tcp" : "unix", reader, false);
+  }
+
+  #tune(socket: Socket): void {
+    const { noDelay, tcpKeepAlive } = this.#shared.options;
+    // By method: the options of the same names are not heard by tls.connect on Node 20 and 22.
+    if (noDelay) socket.setNoDelay(true);
+    if (tcpKeepAlive > 0) socket.setKeepAlive(true, tcpKeepAlive);
+  }
+
+  // ---- dialers of users
+
+  #askUser(dial: UserDial, givesTls: boolean): void {
+    const { host, port, path, serverName } = this.#target;
+    const reader = new SocketReader();
+    const { buffer, callback } = reader;
+    const startedAt = this.#shared.clock.now();
+    const controller = new AbortController();
+    this.#phase = "connect";
+    this.#current = { destroy: (reason) => controller.abort(reason), unref: () => {} };
+    const failed = (error: unknown) => {
+      if (this.#settled) return;
+      const ms = this.#shared.clock.now() - startedAt;
+      const attempt: DialAttempt = { address: path ?? host, port, family: 0, outcome: outcomeOf(error), ms };
+      this.#trace?.connectDone(attempt);
+      this.#fail(error instanceof DialError ? error : this.#dialError("the dialer failed", [attempt], error));
+    };
+    const target: UserDialTarget = {
+      host,
+      port,
+      ...(path === undefined ? {} : { path }),
+      ...(serverName === undefined ? {} : { serverName }),
+      onread: { buffer, callback },
+    };
+    this.#trace?.connectStart(path ?? host, port);
+    // In a microtask, so that what it throws and what it rejects with take one way.
+    Promise.resolve(target)
+      .then((asked) => dial(asked, controller.signal))
+      .then((stream: unknown) => {
+        if (!isDuplex(stream)) {
+          const given = stream === undefined || stream === null ? "nothing" : "no Duplex stream";
+          throw new TypeError(`Dialer returned ${given}: it must return a net.Socket or a Duplex`);
+        }
+        if (this.#settled) {
+          discard(stream);
+          return;
+        }
+        this.#current = currentOf(stream);
+        if (this.#unreferenced) this.#current.unref();
+        const connected = (error: Error | null) => {
+          if (this.#settled) return;
+          if (error !== null) {
+            discard(stream);
+            failed(error);
+            return;
+          }
+          this.#userConnected(stream, reader, givesTls, startedAt);
+        };
+        if (stream.destroyed) connected(stream.errored ?? new Error("The dialer returned a destroyed stream"));
+        else if (stream instanceof Socket && stream.connecting) onceConnected(stream, connected);
+        else connected(null);
+      })
+      .catch(failed);
+  }
+
+  #userConnected(stream: Duplex, reader: SocketReader, givesTls: boolean, startedAt: number): void {
+    const { port, path, host } = this.#target;
+    const { clock } = this.#shared;
+    const socket = stream instanceof Socket ? stream : null;
+    const address = socket?.remoteAddress ?? path ?? host;
+    const ms = clock.now() - startedAt;
+    this.#trace?.connectDone({ address, port, family: 0, outcome: "connected", ms });
+    this.#trace?.connected();
+    this.#limit(0);
+    if (this.#target.scheme === "https" && !givesTls) {
+      if (socket !== null) this.#tune(socket);
+      this.#secureStream(stream);
+    } else if (socket === null) {
+      this.#finish(new DuplexConduit(stream));
+    } else {
+      this.#tune(socket);
+      const secured = isTls(socket);
+      // Done means that the peer's Finished has come; a dialer may have returned before it.
+      if (secured && socket.getPeerFinished() === undefined) this.#shakeHands(socket, reader, true);
+      else
+        this.#finishSocket(socket, secured ? "tls" : socket.remoteAddress === undefined ? "unix" : "tcp", reader, true);
+    }
+  }
+
+  // ---- TLS
+
+  #secureStream(stream: Duplex): void {
+    let secured: TLSSocket;
+    try {
+      const options: ConnectionOptions = { socket: stream, ...this.#shared.tls.handshakeOptions(this.#target) };
+      secured = detached<[ConnectionOptions], TLSSocket>(nodeTls().connect, options);
+    } catch (error) {
+      this.#fail(tlsErrorOf(error, this.#peer));
+      return;
+    }
+    this.#shared.tls.keepSessions(secured, this.#target);
+    this.#current = {
+      destroy: () => {
+        discard(secured);
+        discard(stream);
+      },
+      unref: () => secured.unref(),
+    };
+    this.#shakeHands(secured, null, true);
+  }
+
+  #shakeHands(socket: TLSSocket, reader: SocketReader | null, listensToData = false): void {
+    const { tls, options } = this.#shared;
+    this.#phase = "tls";
+    this.#limit(options.tlsHandshakeTimeout);
+    const leave = () => {
+      socket.off("secureConnect", secured).off("error", failed).off("close", closed);
+    };
+    const secured = () => {
+      leave();
+      if (!this.#settled) this.#finishSocket(socket, "tls", reader, listensToData);
+    };
+    const failed = (error: Error) => {
+      leave();
+      discard(socket);
+      if (this.#settled) return;
+      tls.forgetSession(this.#target);
+      this.#fail(tlsErrorOf(error, this.#peer));
+    };
+    const closed = () => failed(Object.assign(new Error("The stream was closed"), { code: "ECONNRESET" }));
+    socket.on("secureConnect", secured).on("error", failed).on("close", closed);
+  }
+
+  // ---- the end
+
+  #finishSocket(socket: Socket, kind: SocketKind, reader: SocketReader | null, listensToData: boolean): void {
+    const { clock } = this.#shared;
+    const { path } = this.#target;
+    const init = { socket, kind, reader, listensToData, clock };
+    this.#finish(new SocketConduit(path === undefined ? init : { ...init, path }));
+  }
+
+  #finish(conduit: Conduit): void {
+    this.#settle();
+    if (this.#unreferenced) conduit.unref();
+    if (conduit.facts.tls !== null) this.#trace?.tlsDone(conduit.facts.tls);
+    this.#resolve(conduit);
+  }
+}
+
+/** Calls back once: with null on 'connect', with the error if that comes first. No listener of it stays. */
+function onceConnected(socket: Socket, done: (error: Error | null) => void): void {
+  const leave = () => {
+    socket.off("connect", connected).off("error", failed).off("close", closed);
+  };
+  const connected = () => {
+    leave();
+    done(null);
+  };
+  const failed = (error: Error) => {
+    leave();
+    done(error);
+  };
+  const closed = () => failed(Object.assign(new Error("The socket was closed"), { code: "ECONNRESET" }));
+  socket.on("connect", connected).on("error", failed).on("close", closed);
+}
+
+/** Destroys what nobody wants; an error that it still has must not end the process. */
+function discard(stream: Duplex): void {
+  stream.on("error", () => {});
+  stream.destroy();
+}
+
+function currentOf(stream: Duplex): Current {
+  return {
+    destroy: () => discard(stream),
+    unref: () => (stream as { unref?(): void }).unref?.(), // sockets have it
+  };
+}
+
+function isDuplex(value: unknown): value is Duplex {
+  if (typeof value !== "object" || value === null) return false;
+  const stream = value as Partial<Duplex>; // each field is looked at
+  return (
+    typeof stream.write === "function" &&
+    typeof stream.on === "function" &&
+    typeof stream.destroy === "function" &&
+    typeof stream.resume === "function"
+  );
+}
+
+function isTls(socket: Socket): socket is TLSSocket {
+  return (socket as Partial<TLSSocket>).encrypted === true; // true on every TLSSocket, absent elsewhere
+}
+
+function remember(families: Map<string, 4 | 6>, host: string, family: 4 | 6): void {
+  families.delete(host);
+  families.set(host, family);
+  if (families.size > FAMILIES_MAX) {
+    const [oldest] = families.keys();
+    families.delete(oldest!); // there are more than FAMILIES_MAX
+  }
+}
+
+/** The system's resolver, each address once. */
+async function lookUpAll(host: string): Promise<readonly Address[]> {
+  const { lookup } = process.getBuiltinModule("node:dns/promises");
+  const found = await lookup(host, { all: true });
+  const seen = new Map(found.map(({ address, family }) => [address, family === 6 ? 6 : 4] as const));
+  return [...seen].map(([address, family]) => ({ address, family }));
+}

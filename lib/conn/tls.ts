@@ -1,0 +1,274 @@
+/**
+ * TLS for one set of options: the secure context, whom to verify, sessions to resume, and what a failed handshake means.
+ * Lives as long as the dialer that owns it; owns the context and the session cache.
+ *
+ * node:tls is loaded when the first of these is needed: it costs milliseconds that a client of plain HTTP does not owe.
+ *
+ * Never: resumes a session under another name, host, port or set of options than it was made for. Node 20 does not look
+ * at the certificate's names again when a session is resumed, so a session is as good as the check that it once passed.
+ *
+ * RFC 9110 §4.3.4 (which certificate is good for an origin), RFC 6066 §3 (SNI), RFC 7301 (ALPN), RFC 8446 §4.6.1.
+ */
+
+import { isIP } from "node:net";
+import type { ConnectionOptions, PeerCertificate, SecureContext, SecureContextOptions, TLSSocket } from "node:tls";
+import { TlsError } from "../errors.ts";
+import { unknownOption, wrongType } from "../message/options.ts";
+
+/** What may be set, with the meaning that node:tls gives it. */
+export interface TlsOptions
+  extends SecureContextOptions,
+    Pick<
+      ConnectionOptions,
+      | "secureContext"
+      | "servername"
+      | "rejectUnauthorized"
+      | "checkServerIdentity"
+      | "ALPNProtocols"
+      | "minDHSize"
+      | "enableTrace"
+      | "pskCallback"
+    > {
+  requestOCSP?: boolean;
+}
+
+/** Goes into the one secure context, made once. */
+const CONTEXT_OPTIONS = [
+  "ca",
+  "cert",
+  "key",
+  "passphrase",
+  "pfx",
+  "ciphers",
+  "minVersion",
+  "maxVersion",
+  "crl",
+  "sigalgs",
+  "ecdhCurve",
+  "dhparam",
+  "honorCipherOrder",
+  "secureOptions",
+  "secureProtocol",
+  "sessionIdContext",
+  "sessionTimeout",
+  "ticketKeys",
+  "clientCertEngine",
+  "privateKeyEngine",
+  "privateKeyIdentifier",
+  "allowPartialTrustChain",
+  "certificateCompression",
+];
+
+/** Goes to each `tls.connect`. */
+const CONNECT_OPTIONS = [
+  "servername",
+  "rejectUnauthorized",
+  "checkServerIdentity",
+  "ALPNProtocols",
+  "secureContext",
+  "minDHSize",
+  "enableTrace",
+  "requestOCSP",
+  "pskCallback",
+];
+
+const OPTIONS = [...CONTEXT_OPTIONS, ...CONNECT_OPTIONS];
+
+/** Sessions kept at most: a few KiB each. */
+const SESSIONS_MAX = 100;
+
+/** Whom a handshake is with. */
+export interface TlsPeer {
+  readonly host: string;
+  readonly port: number;
+  /** Whom to ask for and to verify, where that is not the host. */
+  readonly serverName?: string;
+}
+
+/** What `tls.connect` gets besides the address or the stream. */
+export interface HandshakeOptions extends ConnectionOptions {
+  servername: string;
+}
+
+/** node:tls, loaded by the first who asks. */
+export function nodeTls(): typeof import("node:tls") {
+  return process.getBuiltinModule("node:tls");
+}
+
+/**
+ * Refuses what is no object, has a name that nobody knows, or cannot have an effect.
+ *
+ * @throws {TypeError} naming the option
+ */
+export function checkTlsOptions(options: unknown): TlsOptions {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw wrongType("tls", "an object", options);
+  }
+  const tls = options as TlsOptions; // an object; its fields are node:tls's to check, but for those below
+  for (const name of Object.keys(tls)) if (!OPTIONS.includes(name)) throw unknownOption(`tls.${name}`, OPTIONS);
+  const { rejectUnauthorized, checkServerIdentity, servername } = tls;
+  if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== "boolean") {
+    throw wrongType("tls.rejectUnauthorized", "a boolean", rejectUnauthorized);
+  }
+  if (checkServerIdentity !== undefined && typeof checkServerIdentity !== "function") {
+    throw wrongType("tls.checkServerIdentity", "a function", checkServerIdentity);
+  }
+  if (servername !== undefined && typeof servername !== "string")
+    throw wrongType("tls.servername", "a string", servername);
+  if (tls.secureContext !== undefined) {
+    const idle = CONTEXT_OPTIONS.find((name) => Object.hasOwn(tls, name));
+    if (idle !== undefined) throw new TypeError(`Option tls.${idle} has no effect: tls.secureContext is given`);
+  }
+  return tls;
+}
+
+export class TlsLayer {
+  readonly #context: TlsOptions;
+  readonly #connect: TlsOptions;
+  #secureContext: SecureContext | undefined;
+  readonly #sessions = new SessionCache();
+
+  /** @throws {TypeError} see `checkTlsOptions` */
+  constructor(options: TlsOptions = {}) {
+    const { secureContext, ...rest } = checkTlsOptions(options);
+    const entries = Object.entries(rest).filter(([, value]) => value !== undefined);
+    // Both halves of an object whose names were just checked.
+    this.#context = Object.fromEntries(entries.filter(([name]) => CONTEXT_OPTIONS.includes(name))) as TlsOptions;
+    this.#connect = Object.fromEntries(entries.filter(([name]) => CONNECT_OPTIONS.includes(name))) as TlsOptions;
+    this.#secureContext = secureContext;
+  }
+
+  /**
+   * What to hand to `tls.connect`, for a handshake with `peer`.
+   *
+   * @throws {TlsError} when no secure context can be made of the options
+   */
+  handshakeOptions(peer: TlsPeer): HandshakeOptions {
+    const name = this.#nameOf(peer);
+    const session = this.#sessions.get(keyOf(peer, name));
+    const check = this.#connect.checkServerIdentity ?? nodeTls().checkServerIdentity;
+    return {
+      ALPNProtocols: ["http/1.1"],
+      ...this.#connect,
+      secureContext: this.#contextOf(),
+      // SNI takes no address (RFC 6066 §3); Node 26 throws for one. What is verified is `name` all the same.
+      servername: isIP(name) === 0 ? name : "",
+      checkServerIdentity: (_: string, certificate: PeerCertificate) => check(name, certificate),
+      ...(session === undefined ? {} : { session }),
+    };
+  }
+
+  /** Keeps the sessions that this socket is given, for the next dial of the same peer. */
+  keepSessions(socket: TLSSocket, peer: TlsPeer): void {
+    const key = keyOf(peer, this.#nameOf(peer));
+    // Node tells of a session only after the certificate was verified.
+    socket.on("session", (session) => this.#sessions.set(key, session));
+  }
+
+  /** A session that took part in a failed handshake is not tried again. */
+  forgetSession(peer: TlsPeer): void {
+    this.#sessions.delete(keyOf(peer, this.#nameOf(peer)));
+  }
+
+  clear(): void {
+    this.#sessions.clear();
+  }
+
+  /** Who the certificate must speak for: a name in lower case without its final dot, or an address without its zone. */
+  #nameOf(peer: TlsPeer): string {
+    const name = peer.serverName ?? this.#connect.servername ?? peer.host;
+    if (isIP(name) !== 0) return name.replace(/%.*$/, "");
+    return name.toLowerCase().replace(/\.$/, "");
+  }
+
+  #contextOf(): SecureContext {
+    if (this.#secureContext !== undefined) return this.#secureContext;
+    try {
+      this.#secureContext = nodeTls().createSecureContext(this.#context);
+      return this.#secureContext;
+    } catch (cause) {
+      throw new TlsError("Cannot make secure context: the options in tls are not usable", { cause });
+    }
+  }
+}
+
+/** Options and context are the same for all sessions of one layer; the key holds what else a handshake depends on. */
+function keyOf(peer: TlsPeer, name: string): string {
+  return `${name} ${peer.host} ${peer.port}`;
+}
+
+/** The most recently used last. References are strong: a cache that the collector empties resumes nothing. */
+class SessionCache {
+  readonly #sessions = new Map<string, Buffer>();
+
+  get(key: string): Buffer | undefined {
+    const session = this.#sessions.get(key);
+    if (session !== undefined) this.set(key, session);
+    return session;
+  }
+
+  set(key: string, session: Buffer): void {
+    this.#sessions.delete(key);
+    this.#sessions.set(key, session);
+    if (this.#sessions.size > SESSIONS_MAX) {
+      const [oldest] = this.#sessions.keys();
+      this.#sessions.delete(oldest!); // there are more than SESSIONS_MAX
+    }
+  }
+
+  delete(key: string): void {
+    this.#sessions.delete(key);
+  }
+
+  clear(): void {
+    this.#sessions.clear();
+  }
+}
+
+/** What the codes of failed handshakes mean, and what can be done. */
+const MEANINGS: Readonly<Record<string, readonly [state: string, advice: string | null]>> = {
+  // A server that does not speak TLS answers in plain text, whose first bytes are no TLS version (Go issue 11111).
+  ERR_SSL_WRONG_VERSION_NUMBER: ["server gave HTTP response to HTTPS client", "is this the port for https?"],
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: ["server gave HTTP response to HTTPS client", "is this the port for https?"],
+  ERR_TLS_CERT_ALTNAME_INVALID: [
+    "its certificate is for other names",
+    "ask for one of those, or set tls.servername if this is the server you mean",
+  ],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ["its certificate is self-signed", "give it as tls.ca if you trust it"],
+  SELF_SIGNED_CERT_IN_CHAIN: [
+    "its certificate comes from an authority that is not trusted",
+    "give the authority's certificate as tls.ca if you trust it",
+  ],
+  UNABLE_TO_GET_ISSUER_CERT: ["the issuer of its certificate is unknown", "give the issuer's certificate as tls.ca"],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: [
+    "the issuer of its certificate is unknown",
+    "give the issuer's certificate as tls.ca; the server may have left out an intermediate one",
+  ],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: [
+    "the issuer of its certificate is unknown",
+    "give the issuer's certificate as tls.ca; the server may have left out an intermediate one",
+  ],
+  CERT_HAS_EXPIRED: ["its certificate has expired", "it has to be renewed, unless this machine's clock is wrong"],
+  CERT_NOT_YET_VALID: ["its certificate is not valid yet", "is this machine's clock right?"],
+  CERT_REVOKED: ["its certificate was revoked", null],
+  ECONNRESET: ["the connection was closed during the handshake", null],
+  EPIPE: ["the connection was closed during the handshake", null],
+  ERR_SSL_UNSUPPORTED_PROTOCOL: ["no TLS version is common to both sides", "see tls.minVersion and tls.maxVersion"],
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: [
+    "the server refused this TLS version",
+    "see tls.minVersion and tls.maxVersion",
+  ],
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: [
+    "the server refused the handshake",
+    "it may want other ciphers, or a client certificate (tls.cert and tls.key)",
+  ],
+};
+
+/** The error of a failed handshake, with its meaning. `peer` is `host:port`. */
+export function tlsErrorOf(error: unknown, peer: string): TlsError {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined; // system and SSL errors have it
+  const [state, advice] = (code === undefined ? undefined : MEANINGS[code]) ?? ["the handshake failed", null];
+  const known = code === undefined ? "" : ` (${code})`;
+  const hint = advice === null ? "" : `; ${advice}`;
+  return new TlsError(`Cannot secure connection to ${peer}: ${state}${known}${hint}`, { cause: error });
+}

@@ -1,0 +1,16 @@
+/**
+ * A dialer for unix sockets: whatever host a URL names, the connection goes to one path of the file system.
+ * For daemons that speak HTTP there: `new Transport({ dial: unixDialer("/run/docker.sock") })`.
+ */
+
+import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { detached } from "../boundary.ts";
+import type { UserDial } from "./dial.ts";
+
+/** @param path of the socket; on Windows the name of a pipe */
+export function unixDialer(path: string): UserDial {
+  return ({ onread }) => {
+    const options: NetConnectOpts = { path, onread, allowHalfOpen: true };
+    return detached<[NetConnectOpts], Socket>(connect, options);
+  };
+}
