@@ -1,0 +1,274 @@
+/**
+ * Response: what callers hold of an answer. Structurally the standard Response, and more: the raw field lines, trailers,
+ * timings, facts of the connection, `close()`.
+ *
+ * A view on a backing (an exchange, or what `new Response` made) that costs one object: Headers, the body's reading and
+ * its streams are made when touched. Headers and content stay readable when the connection serves others.
+ *
+ * Nothing here becomes an unhandled rejection when the caller ignores the body.
+ *
+ * Fetch standard, "Response class"; RFC 9110 §15 (status), §6.5 (trailers); Go net/http Response.
+ */
+
+import type { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
+import { type Headers, headersOver, PairLines } from "./headers.ts";
+import { MadeBacking, madeBacking, NOTHING } from "./made-response.ts";
+import { inspectCustom } from "./options.ts";
+import type { Request } from "./request.ts";
+import { type BodyInit, RequestBody } from "./request-body.ts";
+import type { ConnectionInfo, Framing, ResponseBacking, ResponseInit } from "./response-backing.ts";
+import { type OwnBytes, ResponseBody, usedError } from "./response-body.ts";
+import type { Timings } from "./timings.ts";
+
+export type { ConnectionInfo, Framing, ResponseBacking, ResponseInit } from "./response-backing.ts";
+export type { BodySource } from "./response-body.ts";
+export type { Timings } from "./timings.ts";
+
+/** What no longer holds of content that was decoded. */
+const DECODED: ReadonlySet<string> = new Set(["content-encoding", "content-length"]);
+
+/** Takes a byte order mark away; what is no UTF-8 becomes U+FFFD. It keeps no state between whole texts. */
+const UTF8 = new TextDecoder();
+
+/** Tells the constructor that a backing follows. Nobody outside has it. */
+const FROM_BACKING = Symbol("from backing");
+
+let make: (backing: ResponseBacking) => Response;
+
+export class Response {
+  readonly #backing: ResponseBacking;
+  #headers: Headers | null = null;
+  #trailers: Headers | null = null;
+  #body: ResponseBody | null = null;
+
+  static {
+    // The constructor's types are the standard's; the symbol says what really comes.
+    make = (backing) => new Response(FROM_BACKING as never, backing as never);
+  }
+
+  /**
+   * @throws {RangeError} a status outside 200 to 599
+   * @throws {TypeError} a body with a status that has none, a bad reason phrase, bad headers, a body that is none
+   */
+  constructor(body?: BodyInit | RequestBody | null, init?: ResponseInit) {
+    this.#backing = (body as unknown) === FROM_BACKING ? (init as unknown as ResponseBacking) : madeBacking(body, init);
+  }
+
+  /** A Response with `data` as JSON. */
+  static json(data: unknown, init?: ResponseInit): Response {
+    return new Response(RequestBody.json(data), init);
+  }
+
+  /** A network error, as the standard has it: status 0, type "error". */
+  static error(): Response {
+    return make(new MadeBacking({ status: 0, statusText: "", fields: new PairLines([]), type: "error" }));
+  }
+
+  static redirect(url: string | URL, status = 302): Response {
+    if (![301, 302, 303, 307, 308].includes(status)) throw new RangeError(`${status} is no redirect status`);
+    const location = new URL(url).href;
+    return make(
+      new MadeBacking({ status, statusText: "", fields: new PairLines([["Location", location]]), type: "default" }),
+    );
+  }
+
+  get status(): number {
+    return this.#backing.status;
+  }
+
+  get statusText(): string {
+    return this.#backing.statusText;
+  }
+
+  /** True for 200 to 299. */
+  get ok(): boolean {
+    return this.status >= 200 && this.status <= 299;
+  }
+
+  /** Immutable. `headers.raw` has the lines as received. */
+  get headers(): Headers {
+    const { fields, decompressed } = this.#backing;
+    this.#headers ??= headersOver(fields, decompressed ? DECODED : null);
+    return this.#headers;
+  }
+
+  get type(): "basic" | "default" | "error" {
+    return this.#backing.type ?? "basic";
+  }
+
+  /** The URL that answered: the last of a chain of redirects. */
+  get url(): string {
+    return this.#backing.url;
+  }
+
+  get redirected(): boolean {
+    return this.#backing.redirected;
+  }
+
+  /** "1.0" or "1.1", as the peer said it. */
+  get httpVersion(): "1.0" | "1.1" {
+    return this.#backing.httpVersion;
+  }
+
+  /**
+   * How the end of the body is known. "close": when the connection ends, so a cut body looks like a whole one, over TLS
+   * too.
+   */
+  get framing(): Framing {
+    return this.#backing.framing;
+  }
+
+  get decompressed(): boolean {
+    return this.#backing.decompressed;
+  }
+
+  /** The request that was answered: the last of a chain of redirects. */
+  get request(): Request | null {
+    return this.#backing.request;
+  }
+
+  /** Null until the last byte came off the wire; then the trailer fields, maybe none. */
+  get trailers(): Headers | null {
+    if (this.#trailers === null) {
+      const lines = this.#backing.trailers();
+      if (lines !== null) this.#trailers = headersOver(lines);
+    }
+    return this.#trailers;
+  }
+
+  /** Made anew at each look; null where nothing was measured. */
+  get timings(): Timings | null {
+    return this.#backing.timings();
+  }
+
+  get connection(): ConnectionInfo | null {
+    return this.#backing.connection;
+  }
+
+  /** The content as a web stream of bytes, made when first asked for; null where there is none. */
+  get body(): ReadableStream<OwnBytes> | null {
+    return this.#reading()?.stream() ?? null;
+  }
+
+  /** Whether any of the content was read or given up. */
+  get bodyUsed(): boolean {
+    return this.#body?.used ?? false;
+  }
+
+  /** The content as a Node stream. Destroying it early is `close()`. */
+  readable(): Readable {
+    const reading = this.#reading();
+    if (reading !== null) return reading.readable();
+    return process.getBuiltinModule("node:stream").Readable.from([]);
+  }
+
+  /** The content chunk by chunk, each chunk the caller's own. Leaving the loop early is `close()`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<OwnBytes> {
+    return (this.#reading() ?? new ResponseBody(NOTHING)).iterate();
+  }
+
+  async bytes(): Promise<OwnBytes> {
+    const all = this.#collect();
+    return all instanceof Promise ? await all : all;
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    const { buffer } = await this.bytes(); // one that holds these bytes and no others
+    return buffer;
+  }
+
+  /** Decoded as UTF-8; a byte order mark at the start is taken away. */
+  async text(): Promise<string> {
+    const all = this.#collect();
+    return UTF8.decode(all instanceof Promise ? await all : all);
+  }
+
+  async json<T = unknown>(): Promise<T> {
+    const all = this.#collect();
+    return JSON.parse(UTF8.decode(all instanceof Promise ? await all : all));
+  }
+
+  async blob(): Promise<Blob> {
+    const all = await this.bytes();
+    return new Blob([all], { type: this.headers.get("content-type") ?? "" });
+  }
+
+  /**
+   * The fields of a multipart/form-data or urlencoded body. The one method that makes an object of the platform's own,
+   * and so loads it.
+   */
+  // biome-ignore lint/style/noRestrictedGlobals: a type loads nothing
+  async formData(): Promise<FormData> {
+    const all = await this.bytes();
+    const type = this.headers.get("content-type") ?? "";
+    const Platform = globalThis["Response"]; // its FormData comes with it, and its parser with that
+    return new Platform(all, { headers: { "content-type": type } }).formData();
+  }
+
+  /** The text, decoded as it comes. */
+  textStream(): ReadableStream<string> {
+    return (this.#reading() ?? new ResponseBody(NOTHING)).textStream();
+  }
+
+  /**
+   * A second Response over the same answer, both readable from the start. What one reads and the other did not yet is
+   * kept in memory for it.
+   *
+   * @throws {TypeError} the body was read before
+   */
+  clone(): Response {
+    const reading = this.#reading();
+    if (reading === null) return make(this.#backing);
+    if (!reading.usable) throw usedError();
+    const [mine, theirs] = reading.tee();
+    this.#body = new ResponseBody(mine);
+    const copy = make(this.#backing);
+    copy.#body = new ResponseBody(theirs);
+    return copy;
+  }
+
+  /**
+   * Nothing more of it is wanted. Returns at once: what it takes to make the connection ready for others goes on behind.
+   * Later reads reject.
+   */
+  async close(): Promise<void> {
+    this.#reading()?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#reading()?.close();
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Response";
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    const words = [
+      `${this.status} ${this.statusText}`.trimEnd(),
+      this.url,
+      `body ${this.bodyUsed ? "used" : "unread"}`,
+    ];
+    return `Response { ${words.filter((word) => word !== "").join(", ")} }`;
+  }
+
+  #reading(): ResponseBody | null {
+    if (this.#body === null) {
+      const { body } = this.#backing;
+      if (body !== null) this.#body = new ResponseBody(body);
+    }
+    return this.#body;
+  }
+
+  #collect(): OwnBytes | Promise<OwnBytes> {
+    const reading = this.#reading();
+    return reading === null ? new Uint8Array(0) : reading.collect();
+  }
+}
+
+/** Makes the Response of an exchange. */
+export function responseOf(backing: ResponseBacking): Response {
+  return make(backing);
+}
