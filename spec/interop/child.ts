@@ -1,0 +1,175 @@
+/**
+ * The other processes of a run: our own programs of `servers/` (they talk over the channel that `fork` gives) and
+ * installed servers. Each is killed by its id when its owner is disposed, and all that are left when the run exits; a
+ * program of ours also goes when its channel breaks.
+ */
+
+import { type ChildProcess, fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import { fileURLToPath } from "node:url";
+import { textOf } from "./report.ts";
+
+const living = new Set<ChildProcess>();
+
+process.once("exit", () => {
+  for (const child of living) kill(child, "SIGKILL");
+});
+
+/** Installed servers lead a process group of their own, and their workers must go with them. */
+function kill(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(child.channel === undefined ? -child.pid : child.pid, signal);
+  } catch {
+    // It went between the look and the call.
+  }
+}
+
+function keepTrack(child: ChildProcess): void {
+  living.add(child);
+  child.once("exit", () => living.delete(child));
+}
+
+/** A program of ours in a process of its own. `Ready` is what it says once, when it can be used. */
+export interface Program<Ready, Report> extends AsyncDisposable {
+  readonly ready: Ready;
+  /** Asks for what it has seen since it was last asked. */
+  report(): Promise<Report>;
+}
+
+/** Runs one of our programs. `settings` reaches it as its only argument, in JSON. */
+export async function startProgram<Ready, Report>(file: string, settings: object): Promise<Program<Ready, Report>> {
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(settings)], {
+    execPath: process.execPath,
+    execArgv: ["--import", "tsx"],
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  keepTrack(child);
+  const message = async () => {
+    const gone = new AbortController();
+    const exited = once(child, "exit", { signal: gone.signal }).then(([code, signal]) => {
+      throw new Error(`${file} ended: ${signal ?? `exit code ${code}`}`);
+    });
+    exited.catch(() => {});
+    try {
+      const [said] = await Promise.race([once(child, "message", { signal: gone.signal }), exited]);
+      if ("error" in said) throw new Error(`${file}: ${said.error}`);
+      return said.value;
+    } finally {
+      gone.abort();
+    }
+  };
+  const dispose = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    kill(child, "SIGKILL");
+    await exit;
+  };
+  try {
+    return {
+      ready: await message(), // the program's first message; its type is the pair's own agreement
+      async report() {
+        const answer = message();
+        child.send("report");
+        return answer;
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+/** The other end: says that this program is ready, answers each request for a report, and goes with its parent. */
+export function serveParent<Ready, Report>(ready: Ready, report: () => Report | Promise<Report>): void {
+  process.on("disconnect", () => process.exit(0));
+  process.on("message", async () => {
+    try {
+      process.send?.({ value: await report() });
+    } catch (error) {
+      process.send?.({ error: textOf(error) });
+    }
+  });
+  process.send?.({ value: ready });
+}
+
+/** The settings given to this program. */
+export function programSettings<Settings>(): Settings {
+  return JSON.parse(process.argv[2] ?? "{}"); // written by startProgram; its type is the pair's own agreement
+}
+
+/** An installed server in the foreground, with our own configuration. Resolves when its ports answer. */
+export async function startInstalled(
+  command: string,
+  args: string[],
+  ports: number[],
+  environment: Record<string, string> = {},
+): Promise<AsyncDisposable> {
+  const env = { ...process.env, ...environment };
+  const child = spawn(command, args, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  keepTrack(child);
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("latin1").on("data", (text: string) => {
+      said = (said + text).slice(-2000);
+    });
+  }
+  let ended: string | null = null;
+  child.once("error", (error) => {
+    ended = error.message;
+  });
+  child.once("exit", (code, signal) => {
+    ended ??= String(signal ?? code);
+  });
+  const server = {
+    async [Symbol.asyncDispose]() {
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      const exit = once(child, "exit");
+      kill(child, "SIGTERM");
+      const patience = setTimeout(() => kill(child, "SIGKILL"), 3_000);
+      await exit;
+      clearTimeout(patience);
+    },
+  };
+  const until = Date.now() + 15_000;
+  for (const port of ports) {
+    while (!(await accepts(port))) {
+      if (ended === null && Date.now() < until) continue;
+      await server[Symbol.asyncDispose]();
+      throw new Error(`${command} does not answer (${ended ?? "still starting"}): ${said.trim()}`);
+    }
+  }
+  return server;
+}
+
+/** Whether somebody listens there; takes 20 ms to say no. */
+async function accepts(port: number): Promise<boolean> {
+  const socket = net.connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Ports that were free a moment ago, for servers that cannot choose one and say which. */
+export async function freePorts(count: number): Promise<number[]> {
+  const listeners = Array.from({ length: count }, () => net.createServer().listen(0, "127.0.0.1"));
+  await Promise.all(listeners.map((listener) => once(listener, "listening")));
+  const ports = listeners.map((listener) => portOf(listener));
+  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
+  return ports;
+}
+
+/** The port of a listening TCP server. */
+export function portOf(server: net.Server): number {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("Cannot tell the port: not listening on TCP");
+  return address.port;
+}

@@ -1,0 +1,91 @@
+/**
+ * A client in a process of its own that moves one big body and watches its own resident memory: a body that piles up
+ * anywhere between the kernel and its reader shows there, and nothing else runs here that could hide it.
+ */
+
+import { createHash } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { Client, Transport } from "../../lib/index.ts";
+import { programSettings, serveParent } from "./child.ts";
+import type { Received } from "./servers/origin.ts";
+import { keystream } from "./site.ts";
+
+export interface TransferSettings {
+  readonly origin: string;
+  readonly ca: string;
+  readonly way: "download" | "upload";
+  readonly bytes: number;
+  readonly seed: number;
+}
+export interface TransferReport {
+  readonly bytes: number;
+  /** Of what this side read or wrote. */
+  readonly sha256: string;
+  /** What the origin says it received; null for a download. */
+  readonly received: Received | null;
+  /** Resident memory before the first byte of the body, and the most of it until the last. */
+  readonly residentBefore: number;
+  readonly residentMost: number;
+  readonly ms: number;
+}
+
+/** The reader waits so long after each so many bytes, and longer now and then: a GiB takes some five seconds more. */
+const PAUSE_BYTES = 2 ** 20;
+const PAUSE_MS = 2;
+const LONG_PAUSE_EVERY = 32;
+const LONG_PAUSE_MS = 60;
+const SAMPLE_MS = 10;
+
+const settings = programSettings<TransferSettings>();
+const transport = new Transport({ tls: { ca: settings.ca } });
+const client = new Client({ transport });
+const hash = createHash("sha256");
+
+async function download(): Promise<number> {
+  let bytes = 0;
+  let untilPause = PAUSE_BYTES;
+  let pauses = 0;
+  const answer = await client.get(`${settings.origin}/big.bin`);
+  for await (const chunk of answer) {
+    hash.update(chunk);
+    bytes += chunk.length;
+    untilPause -= chunk.length;
+    if (untilPause > 0) continue;
+    untilPause = PAUSE_BYTES;
+    await pause(++pauses % LONG_PAUSE_EVERY === 0 ? LONG_PAUSE_MS : PAUSE_MS);
+  }
+  return bytes;
+}
+
+async function* hashed(): AsyncGenerator<Uint8Array> {
+  for (const block of keystream(settings.seed, settings.bytes)) {
+    hash.update(block);
+    yield block;
+  }
+}
+
+async function upload(): Promise<Received> {
+  const headers = { "content-length": String(settings.bytes) };
+  const answer = await client.post(`${settings.origin}/upload?slow`, { headers, body: hashed() });
+  return JSON.parse(await answer.text()); // the origin of servers/origin.ts answers so
+}
+
+async function transfer(): Promise<TransferReport> {
+  await (await client.get(`${settings.origin}/small.txt`)).bytes(); // so that loading and dialing do not count
+  const residentBefore = process.memoryUsage.rss();
+  let residentMost = residentBefore;
+  const sample = () => {
+    residentMost = Math.max(residentMost, process.memoryUsage.rss());
+  };
+  const sampling = setInterval(sample, SAMPLE_MS);
+  const began = performance.now();
+  const received = settings.way === "upload" ? await upload() : null;
+  const bytes = received === null ? await download() : settings.bytes;
+  const ms = performance.now() - began;
+  sample();
+  clearInterval(sampling);
+  await transport.close();
+  return { bytes, sha256: hash.digest("hex"), received, residentBefore, residentMost, ms };
+}
+
+serveParent(null, transfer);
