@@ -81,7 +81,7 @@ export class WatchedClient implements AsyncDisposable {
     return { seen, written: this.#written, ended, port, answer, error };
   }
 
-  #remember(answer: Answer): number {
+  #remember(answer: Response): number {
     const { connection } = answer;
     if (connection === null || connection.localPort === null) throw new Error("an answer that came through nothing");
     this.#portOf.set(connection.id, connection.localPort);
