@@ -9,6 +9,7 @@
 
 import type { Clock } from "./clock.ts";
 import type { CloseReason, DialAttempt } from "./errors.ts";
+import type { Timings } from "./message/timings.ts";
 
 /** Groups of events, as bits of a mask. */
 export const TRACE_CALL = 1;
@@ -50,7 +51,13 @@ export type TraceDetail =
   | { readonly type: "connect-start"; readonly address: string; readonly port: number }
   | { readonly type: "connect-done"; readonly tried: DialAttempt }
   | { readonly type: "tls-done"; readonly protocol: string | null; readonly resumed: boolean }
-  | { readonly type: "dial-done"; readonly localAddress: string | null; readonly localPort: number | null }
+  | {
+      readonly type: "dial-done";
+      /** The id of the new connection. */
+      readonly id: number;
+      readonly localAddress: string | null;
+      readonly localPort: number | null;
+    }
   | { readonly type: "dial-failed"; readonly error: unknown }
   // connection
   | { readonly type: "request-write"; readonly bytes: number }
@@ -146,30 +153,6 @@ const GROUP_OF: Record<TraceDetail["type"], number> = {
   "body-data": TRACE_BODY,
   "body-sent": TRACE_BODY,
 };
-
-/** When what happened, in milliseconds since the call; null where it did not happen. */
-export interface Timings {
-  /** Milliseconds since the epoch at which the call began. */
-  readonly startedAt: number;
-  /** It asked the pool for a connection. */
-  readonly queued: number | null;
-  /** Name resolution ended (only where this call waited for a dial of its own). */
-  readonly dns: number | null;
-  /** The TCP or unix connection stood. */
-  readonly connect: number | null;
-  /** The TLS handshake ended. */
-  readonly tls: number | null;
-  /** A connection was given to it. */
-  readonly assigned: number | null;
-  /** The last byte of the request was handed over. */
-  readonly requestSent: number | null;
-  /** The first byte of a response came, 1xx included. */
-  readonly firstByte: number | null;
-  /** The head of the final response was read. */
-  readonly headers: number | null;
-  /** The last byte came off the wire. */
-  readonly end: number | null;
-}
 
 /** The stamps of one call; -1 where it did not happen. Written by the station that each is named for. */
 export class CallTrace {

@@ -1,0 +1,67 @@
+# persistconn: a bare `make` lists the targets.
+NODE_BIN := node_modules/.bin
+STAMP    := node_modules/.installed
+WASM     := lib/wire/llhttp/generated/llhttp-wasm.ts
+VITEST   := $(NODE_BIN)/vitest --config spec/vitest.config.ts
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check spec fuzz bench bench-quick interop articles build nightly fix clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(WASM): $(STAMP) lib/wire/llhttp/extract-wasm.mjs
+	node lib/wire/llhttp/extract-wasm.mjs
+	@touch $@
+
+run: $(WASM) ## real requests, with timelines: against an embedded origin, or URL=http://…
+	@$(NODE_BIN)/tsx spec/demo/run.ts $(URL)
+
+test: $(WASM) ## the specs and a fuzz smoke
+	$(VITEST) run
+
+check: $(WASM) ## everything static: types, lint, format, import rules and cycles, leftovers
+	$(NODE_BIN)/tsc --noEmit -p .
+	$(NODE_BIN)/biome check --config-path=.biome.json --error-on-warnings .
+	$(NODE_BIN)/depcruise --config .dependency-cruiser.cjs lib spec fuzz
+	$(NODE_BIN)/knip
+	@! git grep -nE 'TODO|FIXME|XXX' -- lib spec fuzz bench ':!*/generated/*' || (echo "leftovers: finish them or take them away" && false)
+
+spec: $(WASM) ## one spec: FILE=spec/pool or a file
+	$(VITEST) run $(FILE)
+
+fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool
+	RUNS=$(or $(RUNS),2000) SEED=$(SEED) $(VITEST) run fuzz/$(NAME)
+
+build: $(WASM) ## dist/: what is published
+	rm -rf dist
+	$(NODE_BIN)/tsc -p lib/tsconfig.json
+	@chmod +x dist/cli/main.js
+
+bench: build ## side by side with the peers: ARGS="--scenario get-2k-64 --rounds 7"
+	cd bench && npm ci --no-audit --no-fund --loglevel=error && node --import tsx run.ts $(ARGS)
+
+bench-quick: build ## the same in under two minutes, to see that it runs
+	cd bench && npm ci --no-audit --no-fund --loglevel=error && node --import tsx run.ts --quick $(ARGS)
+
+interop: $(WASM) ## against nginx, Apache, HAProxy, Caddy and Node: ARGS=--quick
+	$(NODE_BIN)/tsx spec/interop/run.ts $(ARGS)
+
+articles: $(WASM) ## the two articles as experiments
+	$(NODE_BIN)/tsx spec/articles/run.ts $(ARGS)
+
+nightly: check test ## everything, whole
+	$(MAKE) fuzz RUNS=50000
+	$(MAKE) articles
+	$(MAKE) interop
+	$(MAKE) bench
+
+fix: $(STAMP) ## format, and what lint can mend by itself
+	$(NODE_BIN)/biome check --config-path=.biome.json --write .
+
+clean: ## what was built
+	rm -rf dist coverage lib/wire/llhttp/generated

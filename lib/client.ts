@@ -1,0 +1,168 @@
+/**
+ * The client: what a caller talks to. Adds default headers and the total deadline to a call and hands it to a
+ * RoundTripper, by default a Transport of its own. One call may become several round trips: redirects and cookies have
+ * their place in `do()`.
+ *
+ * Owns:  its transport, if it made it: `close()` closes that one and no other.
+ *
+ * Go net/http Client.
+ */
+
+import type { Clock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
+import { type HeadersInit, normaliseHeaders } from "./message/headers.ts";
+import { unknownOption, wrongType } from "./message/options.ts";
+import { basicAuthorization, Request, type RequestInit } from "./message/request.ts";
+import type { Response } from "./message/response.ts";
+import { CALL_TIME_LIMITS, type CallTimeLimits, checkOption } from "./options.ts";
+import type { TraceOption } from "./trace.ts";
+import { type RoundTripCall, type RoundTripper, Transport } from "./transport.ts";
+
+export interface ClientOptions {
+  /** What carries the round trips. Default: a Transport of the client's own, on its defaults. */
+  transport?: RoundTripper;
+  /** From the call to the last byte off the wire, in ms; 0 (default) means none. */
+  timeout?: number;
+  /** Go out with every request that does not have a field of the same name. */
+  headers?: HeadersInit;
+}
+
+/** What belongs to one call and not to the request, which may be sent again. */
+export interface CallOptions extends CallTimeLimits {
+  /** Ends the call with its reason, wherever the call stands. */
+  signal?: AbortSignal | null;
+  /** From the call to the last byte off the wire, in ms; takes the place of the client's. 0 means none. */
+  timeout?: number;
+  trace?: TraceOption;
+  /** Hears each 1xx response. */
+  onInformation?: RoundTripCall["onInformation"];
+}
+
+/** What `client.get(url, init)` and its kin take: the request's parts and the call's. */
+export type CallInit = Omit<RequestInit, "method" | "signal"> & CallOptions;
+
+/** What a Request can be made of. */
+export type RequestInput = ConstructorParameters<typeof Request>[0];
+
+const CALL_NAMES: ReadonlySet<string> = new Set(["signal", "timeout", "trace", "onInformation", ...CALL_TIME_LIMITS]);
+const CLIENT_NAMES = ["transport", "timeout", "headers"];
+
+export class Client {
+  readonly transport: RoundTripper;
+  readonly #ownTransport: Transport | null;
+  readonly #timeout: number;
+  readonly #headers: readonly (readonly [string, string])[];
+  readonly #clock: Clock;
+
+  /** @throws {TypeError} unknown or wrong options */
+  constructor(options: ClientOptions = {}) {
+    for (const name of Object.keys(options)) if (!CLIENT_NAMES.includes(name)) throw unknownOption(name, CLIENT_NAMES);
+    const { transport, timeout = 0, headers } = options;
+    if (transport !== undefined && typeof transport?.roundTrip !== "function") {
+      throw wrongType("transport", "a Transport, or an object with roundTrip()", transport);
+    }
+    checkOption("timeout", "duration", timeout);
+    this.#ownTransport = transport === undefined ? new Transport() : null;
+    this.transport = transport ?? (this.#ownTransport as Transport); // made in the line above where it was not given
+    this.#timeout = timeout;
+    this.#headers = headers === undefined ? [] : normaliseHeaders(headers);
+    this.#clock = transport instanceof Transport ? transport.clock : systemClock;
+  }
+
+  /**
+   * Sends a request and delivers the head of its answer; a status is never an error.
+   *
+   * @throws {LocalProtocolError | TypeError} the request is wrong: before a connection is touched
+   * @throws {HttpError} what went wrong on the way; see the classes
+   */
+  do(request: Request, options?: CallOptions): Promise<Response> {
+    try {
+      if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
+      return this.transport.roundTrip(this.#prepared(request), this.#call(request, options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Sends a request of any method, which goes out as given: methods are case-sensitive. */
+  request(method: string, url: RequestInput, init?: CallInit): Promise<Response> {
+    try {
+      if (init === undefined) return this.do(new Request(url, { method }));
+      const [parts, call] = split(init);
+      return this.do(new Request(url, { ...parts, method }), call);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  get(url: RequestInput, init?: CallInit): Promise<Response> {
+    return this.request("GET", url, init);
+  }
+  head(url: RequestInput, init?: CallInit): Promise<Response> {
+    return this.request("HEAD", url, init);
+  }
+  options(url: RequestInput, init?: CallInit): Promise<Response> {
+    return this.request("OPTIONS", url, init);
+  }
+  post(url: RequestInput, init?: CallInit): Promise<Response> {
+    return this.request("POST", url, init);
+  }
+  put(url: RequestInput, init?: CallInit): Promise<Response> {
+    return this.request("PUT", url, init);
+  }
+  patch(url: RequestInput, init?: CallInit): Promise<Response> {
+    return this.request("PATCH", url, init);
+  }
+  delete(url: RequestInput, init?: CallInit): Promise<Response> {
+    return this.request("DELETE", url, init);
+  }
+
+  /** Closes what is idle in the transport, as Go's CloseIdleConnections; nothing where the transport has no such thing. */
+  closeIdleConnections(): void {
+    if (this.transport instanceof Transport) this.transport.closeIdleConnections();
+  }
+
+  /** Closes the transport, if this client made it. */
+  async close(): Promise<void> {
+    await this.#ownTransport?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The request with the client's default fields, and with Basic credentials where its URL has them (as Go). */
+  #prepared(request: Request): Request {
+    if (this.#headers.length === 0 && request.userinfo === null) return request;
+    const missing = this.#headers.filter(([name]) => !request.headers.has(name));
+    const authorization = basicAuthorization(request);
+    if (authorization !== null) missing.push(["Authorization", authorization]);
+    return missing.length === 0 ? request : request.with({ headers: [...missing, ...request.headers.raw] });
+  }
+
+  #call(request: Request, options: CallOptions | undefined): RoundTripCall {
+    const timeout = options?.timeout ?? this.#timeout;
+    const signal = options?.signal ?? request.givenSignal;
+    if (options === undefined && timeout === 0 && signal === null) return NO_CALL;
+    const call: RoundTripCall = {};
+    for (const [name, value] of Object.entries(options ?? {})) {
+      if (!CALL_NAMES.has(name)) throw unknownOption(name, [...CALL_NAMES]);
+      if (name !== "timeout" && value !== undefined && value !== null) Object.assign(call, { [name]: value });
+    }
+    checkOption("timeout", "duration", timeout);
+    if (signal !== null) call.signal = signal;
+    if (timeout > 0) call.deadline = { at: this.#clock.now() + timeout, limit: timeout };
+    return call;
+  }
+}
+
+const NO_CALL: RoundTripCall = Object.freeze({});
+
+/** Takes the parts of the request and those of the call apart. */
+function split(init: CallInit): [RequestInit, CallOptions] {
+  if (typeof init !== "object" || init === null) throw wrongType("init", "an object", init);
+  const parts: Record<string, unknown> = {};
+  const call: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(init)) (CALL_NAMES.has(name) ? call : parts)[name] = value;
+  return [parts, call]; // Request and #call() check what is in them
+}

@@ -1,0 +1,135 @@
+/**
+ * The queue between a caller and a loop, or between a loop and a caller: bounded, first in first out, one consumer,
+ * closes with a reason. A connection has two (caller → write loop, caller → read loop), a response body one
+ * (read loop → caller).
+ *
+ * - `push` never waits. It answers whether there is room for more; a producer that is told "full" stops its source.
+ * - `tryTake` and `take` make no promise when an item is already there; that is the common case on the hot path.
+ * - What was pushed before `close` is still taken after it, in order; then every take tells the reason.
+ *
+ * Invariant: a waiting consumer means an empty, open queue; so a pushed item goes either to the consumer or to the list,
+ * and never past another item.
+ */
+
+import { InvariantError } from "../errors.ts";
+
+/** What the queue between two stations is called in a state line and in the specs that count what passes. */
+export type QueueName = "write" | "exchange" | "body";
+
+export class AsyncQueue<T extends object> {
+  readonly name: QueueName;
+  /** `full` from this weight on. */
+  readonly #weightMax: number;
+  readonly #weigh: (item: T) => number;
+
+  #items: T[] = [];
+  #head = 0;
+  #weight = 0;
+  #closed = false;
+  #reason: unknown;
+  #waiting: ((item: T | undefined) => void) | null = null;
+
+  /**
+   * @param weightMax `push` answers false once the items in the queue weigh this much
+   * @param weigh an item's weight; 1 for each unless given
+   */
+  constructor(name: QueueName, weightMax: number, weigh: (item: T) => number = one) {
+    this.name = name;
+    this.#weightMax = weightMax;
+    this.#weigh = weigh;
+  }
+
+  /** The weight of the items that nobody took yet. */
+  get weight(): number {
+    return this.#weight;
+  }
+
+  get full(): boolean {
+    return this.#weight >= this.#weightMax;
+  }
+
+  /** True once `close` was called, whether or not items are left. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** True when it is closed and nothing is left to take: every further take tells `reason`. */
+  get ended(): boolean {
+    return this.#closed && this.#head === this.#items.length;
+  }
+
+  /** What `close` was given. */
+  get reason(): unknown {
+    return this.#reason;
+  }
+
+  /**
+   * Hands an item over.
+   *
+   * @returns whether there is room for more; false does not mean that this item was refused
+   * @throws {InvariantError} after `close`: whoever closes a queue also stops its producer
+   */
+  push(item: T): boolean {
+    if (this.#closed) throw new InvariantError(`Cannot push to the ${this.name} queue: closed`);
+    const waiting = this.#waiting;
+    if (waiting !== null) {
+      this.#waiting = null;
+      waiting(item);
+      return true;
+    }
+    this.#items.push(item);
+    this.#weight += this.#weigh(item);
+    return this.#weight < this.#weightMax;
+  }
+
+  /** The oldest item, or undefined when none is there; `ended` tells whether one can still come. */
+  tryTake(): T | undefined {
+    if (this.#head === this.#items.length) return undefined;
+    const item = this.#items[this.#head++] as T; // the index was checked above
+    this.#weight -= this.#weigh(item);
+    if (this.#head === this.#items.length) {
+      this.#items.length = 0;
+      this.#head = 0;
+    }
+    return item;
+  }
+
+  /**
+   * The oldest item, or a promise of the next. Undefined means closed and empty; `reason` says why.
+   *
+   * @throws {InvariantError} when a take is already waiting: the queue has one consumer
+   */
+  take(): T | undefined | Promise<T | undefined> {
+    const item = this.tryTake();
+    if (item !== undefined || this.#closed) return item;
+    if (this.#waiting !== null) throw new InvariantError(`Cannot take from the ${this.name} queue: a take is waiting`);
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+    });
+  }
+
+  /** No more items will come. The first reason stands. */
+  close(reason: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reason = reason;
+    const waiting = this.#waiting;
+    if (waiting !== null) {
+      this.#waiting = null;
+      waiting(undefined);
+    }
+  }
+
+  /** Drops what nobody took, and returns its weight. */
+  clear(): number {
+    const dropped = this.#weight;
+    this.#items.length = 0;
+    this.#head = 0;
+    this.#weight = 0;
+    return dropped;
+  }
+}
+
+function one(): number {
+  return 1;
+}

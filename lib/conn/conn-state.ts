@@ -1,0 +1,72 @@
+/**
+ * The states of the two halves of a connection, as tables, and the rule that joins them.
+ *
+ * The read loop moves the read half and nothing else; the write loop moves the write half and nothing else; only
+ * `PersistConn` recycles or closes both. A missing entry is our mistake, never the peer's: `move()` throws, and the
+ * boundary round every callback makes that one closed connection and one failed request.
+ *
+ * What the tables cannot say: the two halves do not wait for each other. A response may be read to its end while the
+ * request is still being written (RFC 9112 §9.3), and `fate()` says what then becomes of the connection.
+ */
+
+import { InvariantError } from "../errors.ts";
+
+/** What the read half is doing. `idle` waits for the first byte of a response, asked for or not. */
+export type ReadState = "idle" | "head" | "body" | "done" | "closed";
+export type ReadEvent = "firstByte" | "head" | "end" | "recycle" | "close";
+
+/** What the write half is doing. `stopped`: the answer made the rest of the request pointless (RFC 9112 §9.5). */
+export type WriteState = "idle" | "writing" | "done" | "stopped" | "closed";
+export type WriteEvent = "begin" | "end" | "stop" | "recycle" | "close";
+
+type Moves<S extends string, E extends string> = Readonly<Record<S, Readonly<Partial<Record<E, S>>>>>;
+
+/** Moves of the read half. A 1xx head moves nothing: the final head is still to come. */
+export const READ_MOVES: Moves<ReadState, ReadEvent> = {
+  idle: { firstByte: "head", close: "closed" },
+  head: { head: "body", close: "closed" },
+  body: { end: "done", close: "closed" }, // a response without a body goes through here too, and ends at once
+  done: { recycle: "idle", close: "closed" },
+  closed: { close: "closed" },
+};
+
+/** Moves of the write half. */
+export const WRITE_MOVES: Moves<WriteState, WriteEvent> = {
+  idle: { begin: "writing", close: "closed" },
+  writing: { end: "done", stop: "stopped", close: "closed" },
+  done: { recycle: "idle", close: "closed" }, // only PersistConn recycles: both halves done, reuse allowed
+  stopped: { close: "closed" }, // half a request is on the wire: nothing can follow it
+  closed: { close: "closed" },
+};
+
+/**
+ * The state after `event`.
+ *
+ * @throws {InvariantError} when the table has no such move
+ */
+export function move<S extends string, E extends string>(table: Moves<S, E>, half: string, state: S, event: E): S {
+  const next = table[state][event];
+  if (next === undefined) throw new InvariantError(`Cannot move the ${half} half by "${event}": it is ${state}`);
+  return next;
+}
+
+/**
+ * What becomes of a connection whose response was read to its end.
+ *
+ * - `recycle`: the request was written to its end as well, and nobody forbids reuse.
+ * - `linger`: the request is still being written. The write loop may only be a moment behind (the answer came in the
+ *   same poll as the last acknowledgement), so it gets a little time; longer, and the server has answered without
+ *   reading, so that the rest of the body would be taken for the next request (Go issue 7569).
+ * - `close`: the message, the caller or the peer said so, or half a request is on the wire.
+ */
+export function fate(write: WriteState, reusable: boolean): "recycle" | "linger" | "close" {
+  if (!reusable) return "close";
+  switch (write) {
+    case "done":
+      return "recycle";
+    case "writing":
+      return "linger";
+    default:
+      return "close";
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * One persistent connection: owns one socket (behind a Conduit), its read loop and its write loop. Made by a dial; lives
+ * until it is closed. Serves one exchange at a time.
+ *
+ * A caller's exchange goes through two queues, to the loop that writes its request and to the loop that reads its
+ * response; the body comes back through a third. The loops never wait for each other; `fate()` joins them when the
+ * response is complete.
+ *
+ * Owns:  the conduit, both loops, the exchange in flight, the reason for which it was closed.
+ * Never: decides about retries, nor knows a pool: it tells its owner that it is idle, or closed.
+ *
+ * RFC 9112 §9 (connection management). Go net/http persistConn.
+ */
+
+import type { Clock } from "../clock.ts";
+import { type CloseReason, ConnectionClosedError, HttpError, InvariantError, type TimeoutError } from "../errors.ts";
+import type { ConnectionInfo } from "../message/response.ts";
+import { TRACE_CONN } from "../trace.ts";
+import type { ParserLimits } from "../wire/parser-events.ts";
+import { AsyncQueue } from "./async-queue.ts";
+import type { Conduit } from "./conduit.ts";
+import { fate } from "./conn-state.ts";
+import type { Exchange } from "./exchange.ts";
+import { ReadLoop, type ReadLoopHost } from "./read-loop.ts";
+import { WriteLoop, type WriteLoopHost } from "./write-loop.ts";
+
+/** What a connection tells the one that keeps it. */
+export interface ConnOwner {
+  /**
+   * The exchange is over and the connection can serve another: called before the caller can learn of the end.
+   *
+   * @param keepAliveMs how long the server says it keeps an idle connection (`Keep-Alive: timeout`), or null
+   */
+  connIdle(conn: PersistConn, keepAliveMs: number | null): void;
+  /** It is closed, for `reason`; called once. */
+  connClosed(conn: PersistConn, reason: CloseReason): void;
+  /** It was idle for the time that `armIdle` was given. */
+  connExpired(conn: PersistConn): void;
+  /** A body has waited too long for its reader. */
+  connUnread(conn: PersistConn, exchange: Exchange, error: TimeoutError): void;
+}
+
+export interface PersistConnInit {
+  readonly id: number;
+  readonly conduit: Conduit;
+  readonly clock: Clock;
+  readonly owner: ConnOwner;
+  readonly limits: ParserLimits;
+  /** `host:port` or the path of a unix socket, for texts. */
+  readonly peer: string;
+}
+
+/** One request at a time: a second one in the queue would be pipelined. */
+const EXCHANGES_MAX = 1;
+
+let rethrow = false;
+
+/** Makes a broken invariant throw on as well, as specs and fuzzers want it. @internal */
+export function rethrowInvariants(on: boolean): void {
+  rethrow = on;
+}
+
+export class PersistConn implements ReadLoopHost, WriteLoopHost {
+  readonly id: number;
+  readonly conduit: Conduit;
+  readonly clock: Clock;
+  readonly peer: string;
+  readonly #owner: ConnOwner;
+
+  readonly #writes: AsyncQueue<Exchange> = new AsyncQueue("write", EXCHANGES_MAX);
+  readonly #exchanges: AsyncQueue<Exchange> = new AsyncQueue("exchange", EXCHANGES_MAX);
+  readonly #writeLoop: WriteLoop;
+  readonly #readLoop: ReadLoop;
+
+  #current: Exchange | null = null;
+  #responseComplete = false;
+  #closed: CloseReason | null = null;
+  #served = 0;
+  /** True once it was in the pool, used or not, or was dialed for another request (Go issue 70515). */
+  reused = false;
+
+  constructor(init: PersistConnInit) {
+    this.id = init.id;
+    this.conduit = init.conduit;
+    this.clock = init.clock;
+    this.peer = init.peer;
+    this.#owner = init.owner;
+    this.#readLoop = new ReadLoop(this, this.#exchanges, init.limits);
+    this.#writeLoop = new WriteLoop(this, this.#writes);
+    this.conduit.attach({
+      data: (view, n) => this.#readLoop.received(view, n),
+      drained: () => this.#writeLoop.drained(),
+      end: () => this.#readLoop.ended(),
+      error: (error) => this.#readLoop.broke(error),
+    });
+    void this.#writeLoop.run();
+  }
+
+  /** How many exchanges it has carried to the end of their response. */
+  get served(): number {
+    return this.#served;
+  }
+
+  /** Why it was closed, or null while it is open. */
+  get closeReason(): CloseReason | null {
+    return this.#closed;
+  }
+
+  /**
+   * Sends the request and delivers the head of its response. Both queues get the exchange before anything is awaited, so
+   * that no answer can come before there is somebody to take it.
+   */
+  roundTrip(exchange: Exchange): void {
+    if (this.#closed !== null)
+      throw new InvariantError(`Cannot send request to ${this.peer}: closed (${this.#closed})`);
+    if (this.#current !== null)
+      throw new InvariantError(`Cannot send request to ${this.peer}: an exchange is in flight`);
+    this.#current = exchange;
+    this.#responseComplete = false;
+    exchange.reused = this.reused;
+    exchange.connectionInfo = this.#info();
+    exchange.trace.connection = this.id;
+    this.#exchanges.push(exchange);
+    this.#writes.push(exchange);
+  }
+
+  #info(): ConnectionInfo {
+    const { facts } = this.conduit;
+    return {
+      id: this.id,
+      reused: this.reused,
+      served: this.#served,
+      localAddress: facts.localAddress,
+      localPort: facts.localPort,
+      remoteAddress: facts.remoteAddress,
+      remotePort: facts.remotePort,
+      tls: facts.tls,
+      proxy: null,
+    };
+  }
+
+  /** Ends the exchange in flight with `error`, where it is this one, and with it the connection. */
+  abort(exchange: Exchange, reason: CloseReason, error: unknown): void {
+    if (this.#current === exchange) this.close(reason, error);
+    else exchange.fail(error);
+  }
+
+  /** Tells the owner in `ms` that it was idle so long; 0 means never. */
+  armIdle(ms: number): void {
+    this.#readLoop.idle(ms);
+  }
+
+  // ---- from the loops
+
+  get requestWritten(): boolean {
+    return this.#writeLoop.state === "done";
+  }
+
+  requestSent(exchange: Exchange): void {
+    const now = this.clock.now();
+    exchange.trace.requestSentAt = now;
+    if (exchange.trace.mask & TRACE_CONN)
+      exchange.trace.emit({ type: "request-sent", bytes: exchange.bytesSubmitted }, now);
+    if (this.#responseComplete) this.#settle(exchange, null);
+    else this.#readLoop.requestWritten(exchange);
+  }
+
+  continueWriting(): void {
+    this.#writeLoop.continued();
+  }
+
+  stopWriting(exchange: Exchange): void {
+    exchange.outgoingBody?.destroy();
+    this.#writeLoop.stop();
+  }
+
+  responseRead(exchange: Exchange, forbidden: CloseReason | null): void {
+    this.#responseComplete = true;
+    this.#served++;
+    this.#settle(exchange, forbidden);
+  }
+
+  idleExpired(): void {
+    this.#owner.connExpired(this);
+  }
+
+  warnReader(exchange: Exchange, error: TimeoutError): void {
+    this.#owner.connUnread(this, exchange, error);
+  }
+
+  /** The response is complete; what now? Everything is put in its place before the caller can learn of the end. */
+  #settle(exchange: Exchange, forbidden: CloseReason | null): void {
+    switch (fate(this.#writeLoop.state, forbidden === null)) {
+      case "recycle":
+        this.#current = null;
+        this.#writeLoop.recycle();
+        this.#readLoop.recycle();
+        this.conduit.unref();
+        exchange.release();
+        this.#owner.connIdle(this, exchange.responseHead?.keepAliveTimeoutMs ?? null);
+        exchange.end();
+        return;
+      case "linger":
+        exchange.release();
+        this.#readLoop.linger();
+        return;
+      case "close":
+        this.close(forbidden ?? "write-unfinished");
+    }
+  }
+
+  broken(error: unknown): void {
+    const broken =
+      error instanceof InvariantError
+        ? error
+        : new InvariantError(`Cannot go on with connection to ${this.peer}: an internal rule does not hold`, {
+            cause: error,
+          });
+    this.close("invariant", broken);
+    if (rethrow) throw error;
+  }
+
+  /**
+   * Closes the connection for good. Idempotent: the first reason stands.
+   *
+   * @param error what the exchange in flight fails with; an exchange whose response is complete does not fail
+   */
+  close(reason: CloseReason, error?: unknown): void {
+    if (this.#closed !== null) return;
+    this.#closed = reason;
+    const exchange = this.#current;
+    this.#current = null;
+    const pending = this.conduit.pendingBytes;
+    this.conduit.destroy();
+    this.#writes.close(reason);
+    this.#exchanges.close(reason);
+    this.#writeLoop.closed();
+    this.#readLoop.closed();
+    if (exchange !== null && exchange.trace.mask & TRACE_CONN)
+      exchange.trace.emit({ type: "connection-closed", reason });
+    this.#owner.connClosed(this, reason);
+    if (exchange === null) return;
+    if (this.#responseComplete) {
+      exchange.outgoingBody?.destroy();
+      exchange.end();
+    } else {
+      exchange.fail(this.#withFacts(exchange, reason, error, pending));
+    }
+  }
+
+  #withFacts(exchange: Exchange, reason: CloseReason, error: unknown, pending: number): unknown {
+    const cause =
+      error ??
+      new ConnectionClosedError(`Cannot finish exchange with ${this.peer}: the connection was closed (${reason})`);
+    return cause instanceof HttpError ? cause.addFacts(exchange.facts(pending)) : cause;
+  }
+
+  /** One line: `PersistConn { 127.0.0.1:80, read body, write done, 3 served }`. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const state =
+      this.#closed === null
+        ? `read ${this.#readLoop.state}, write ${this.#writeLoop.state}`
+        : `closed: ${this.#closed}`;
+    return `PersistConn { ${this.peer}, ${state}, ${this.#served} served }`;
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * The write loop of one persistent connection: takes an exchange from the write queue, writes its head and body, and
+ * takes the next. Lives as long as the connection.
+ *
+ * Owns:  the write half's state, the write deadline, exchange.writeBegun and exchange.bytesSubmitted.
+ * Reads: exchange.writeStopped (set by the connection when an answer came that makes the rest pointless).
+ * Never: has more than one write outstanding. A body goes out in slices of at most 64 KiB, each but the first after a
+ *        poll of the event loop: an answer that came early is then read before a further write can make the kernel's
+ *        reset destroy the socket with the answer unread (lost 40 of 40 without the poll, none with it).
+ *
+ * What counts as "nothing was written" is decided here and nowhere else: `write()` was not called for the request, or,
+ * on plain TCP and unix sockets, its first write was refused at once with nothing else queued.
+ *
+ * RFC 9112 §6.2 (Content-Length), §7.1 (chunked), §9.5 (early answers); RFC 9110 §10.1.1 (100-continue).
+ */
+
+import type { Clock, Deadline } from "../clock.ts";
+import { type CloseReason, ConnectionClosedError, LocalProtocolError, TimeoutError } from "../errors.ts";
+import type { BodyReader } from "../message/request-body.ts";
+import { TRACE_BODY, TRACE_CONN } from "../trace.ts";
+import { CHUNK_END, chunkHeader, lastChunk } from "../wire/request-writer.ts";
+import type { AsyncQueue } from "./async-queue.ts";
+import type { Conduit } from "./conduit.ts";
+import { move, WRITE_MOVES, type WriteState } from "./conn-state.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** What the write loop asks of the connection that owns it. */
+export interface WriteLoopHost {
+  readonly conduit: Conduit;
+  readonly clock: Clock;
+  readonly peer: string;
+  /** The request is wholly handed over. */
+  requestSent(exchange: Exchange): void;
+  close(reason: CloseReason, error?: unknown): void;
+  broken(error: unknown): void;
+}
+
+/** The most that one write takes from a body. */
+const SLICE_BYTES_MAX = 64 * 1024;
+/** In-memory bodies up to this size go out with the head, in one write. */
+const JOINED_BYTES_MAX = SLICE_BYTES_MAX;
+
+type Piece = Uint8Array | string;
+
+export class WriteLoop {
+  readonly #host: WriteLoopHost;
+  readonly #queue: AsyncQueue<Exchange>;
+  readonly #deadline: Deadline;
+
+  #state: WriteState = "idle";
+  #exchange: Exchange | null = null;
+  /** Wakes the loop where it waits for the kernel, or for a 100. */
+  #wake: (() => void) | null = null;
+  #continued = false;
+  #pendingBefore = 0;
+  #awaiting: "nothing" | "kernel" | "continue" = "nothing";
+
+  constructor(host: WriteLoopHost, queue: AsyncQueue<Exchange>) {
+    this.#host = host;
+    this.#queue = queue;
+    this.#deadline = host.clock.deadline(0, () => this.#expired());
+  }
+
+  get state(): WriteState {
+    return this.#state;
+  }
+
+  /** Runs until the queue is closed. Never rejects: what fails closes the connection. */
+  async run(): Promise<void> {
+    for (;;) {
+      const next = this.#queue.take();
+      const exchange = next instanceof Promise ? await next : next;
+      if (exchange === undefined) return;
+      try {
+        const writing = this.#write(exchange);
+        if (writing !== null) await writing;
+      } catch (error) {
+        this.#host.broken(error);
+      }
+      if (this.#over) return;
+    }
+  }
+
+  /** Whether the rest of the request in flight shall not be written. */
+  get #over(): boolean {
+    return this.#state === "closed" || this.#state === "stopped";
+  }
+
+  /** Starts an exchange; null when all of it was handed over without waiting, which is the common case. */
+  #write(exchange: Exchange): Promise<void> | null {
+    this.#state = move(WRITE_MOVES, "write", this.#state, "begin");
+    this.#exchange = exchange;
+    const head = exchange.outgoing;
+    const body = exchange.outgoingBody;
+    const memory = body?.memory ?? null;
+    const joined = memory !== null && memory.length <= JOINED_BYTES_MAX && !head.expectContinue;
+    if (body !== null && !joined) return this.#writeLong(exchange, body);
+
+    let data: string | Piece[] = head.text;
+    let bytes = head.text.length;
+    if (memory !== null) {
+      bytes += memory.length;
+      data = typeof memory === "string" ? head.text + memory : [head.text, memory];
+    }
+    switch (this.#hand(exchange, data, bytes)) {
+      case "ok":
+        this.#sent(exchange);
+        return null;
+      case "full":
+        return this.#kernelTook().then(() => {
+          if (!this.#over) this.#sent(exchange);
+        });
+      default:
+        return null;
+    }
+  }
+
+  /** A body that does not go out in one write with its head. */
+  async #writeLong(exchange: Exchange, body: BodyReader): Promise<void> {
+    const head = exchange.outgoing;
+    if (!(await this.#put(exchange, head.text, head.text.length))) return;
+    if (head.expectContinue && !this.#continued) {
+      await this.#continue(exchange.limits.expectContinueTimeout);
+      if (this.#over) return;
+    }
+    const chunked = head.framing.kind === "chunked";
+    const declared = head.framing.kind === "content-length" ? head.framing.length : null;
+    let sent = 0;
+    for (;;) {
+      const chunk = await this.#next(body);
+      if (this.#over || chunk === undefined) return;
+      if (chunk === null) break;
+      if (declared !== null && sent + chunk.length > declared) {
+        return this.#bodyFailed(exchange, lengthError(this.#host.peer, declared, `at least ${sent + chunk.length}`));
+      }
+      for (let at = 0; at < chunk.length; at += SLICE_BYTES_MAX) {
+        const slice = chunk.length <= SLICE_BYTES_MAX ? chunk : chunk.subarray(at, at + SLICE_BYTES_MAX);
+        await this.#poll();
+        if (this.#over) return;
+        const data = chunked ? [chunkHeader(slice.length), slice, CHUNK_END] : [slice];
+        const bytes = chunked ? slice.length + data[0]!.length + CHUNK_END.length : slice.length;
+        if (!(await this.#put(exchange, data, bytes))) return;
+        sent += slice.length;
+        if (exchange.trace.mask & TRACE_BODY) exchange.trace.emit({ type: "body-sent", bytes: slice.length });
+      }
+    }
+    if (declared !== null && sent < declared) {
+      return this.#bodyFailed(exchange, lengthError(this.#host.peer, declared, `${sent}`));
+    }
+    if (chunked) {
+      let last: string;
+      try {
+        last = lastChunk(exchange.request.trailers?.collect() ?? []);
+      } catch (error) {
+        return this.#bodyFailed(exchange, error);
+      }
+      await this.#poll();
+      if (this.#over || !(await this.#put(exchange, last, last.length))) return;
+    }
+    this.#sent(exchange);
+  }
+
+  /** The next chunk; null at the end; undefined when the source failed, and the connection is closed then. */
+  async #next(body: BodyReader): Promise<Uint8Array | null | undefined> {
+    try {
+      return await body.next();
+    } catch (error) {
+      // Half a body is on the wire, so the connection cannot live; the source's own error is what the caller must see.
+      if (!this.#over) this.#host.close("body-error", error);
+      return undefined;
+    }
+  }
+
+  #bodyFailed(_exchange: Exchange, error: unknown): void {
+    this.#host.close("body-error", error);
+  }
+
+  // ---- one write
+
+  /** Hands bytes over and waits until the kernel has them; false when the loop shall stop. */
+  async #put(exchange: Exchange, data: string | readonly Piece[], bytes: number): Promise<boolean> {
+    const answer = this.#hand(exchange, data, bytes);
+    if (answer === "full") await this.#kernelTook();
+    return answer !== "failed" && !this.#over;
+  }
+
+  #hand(exchange: Exchange, data: string | readonly Piece[], bytes: number): "ok" | "full" | "failed" {
+    const { conduit } = this.#host;
+    const first = !exchange.writeBegun;
+    const alone = conduit.pendingBytes === 0;
+    exchange.writeBegun = true;
+    if (first && exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "request-write", bytes });
+    const answer = conduit.write(data);
+    if (answer instanceof Error) {
+      const provenUnwritten = first && alone && conduit.refusalProvesNothingWritten;
+      if (!provenUnwritten) exchange.bytesSubmitted += bytes;
+      this.#host.close(
+        "socket-error",
+        new ConnectionClosedError(
+          `Cannot write request to ${this.#host.peer}: the connection was lost after ${exchange.bytesSubmitted} bytes`,
+          { phase: "write", cause: answer },
+        ),
+      );
+      return "failed";
+    }
+    exchange.bytesSubmitted += bytes;
+    return answer;
+  }
+
+  #sent(exchange: Exchange): void {
+    this.#state = move(WRITE_MOVES, "write", this.#state, "end");
+    this.#exchange = null;
+    this.#continued = false;
+    this.#host.requestSent(exchange);
+  }
+
+  // ---- waiting
+
+  /** One full poll of the event loop: what the peer sent meanwhile is read before the next write. */
+  #poll(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#host.clock.turn(() => resolve());
+    });
+  }
+
+  #kernelTook(): Promise<void> {
+    this.#awaiting = "kernel";
+    this.#pendingBefore = this.#host.conduit.pendingBytes;
+    this.#deadline.reset((this.#exchange as Exchange).limits.writeTimeout); // set while a write is outstanding
+    return this.#sleep();
+  }
+
+  #continue(ms: number): Promise<void> {
+    if (ms === 0) return Promise.resolve();
+    this.#awaiting = "continue";
+    this.#deadline.reset(ms);
+    return this.#sleep();
+  }
+
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #awake(): void {
+    this.#awaiting = "nothing";
+    this.#deadline.reset(0);
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+
+  /** The kernel has taken all. */
+  drained(): void {
+    if (this.#awaiting === "kernel") this.#awake();
+  }
+
+  /** A 100 came, or a final answer that wants the body all the same (CVE-2024-24791: all of it or none, never half). */
+  continued(): void {
+    this.#continued = true;
+    if (this.#awaiting === "continue") this.#awake();
+  }
+
+  #expired(): void {
+    if (this.#awaiting === "continue") return this.#awake(); // no 100 in time: send (RFC 9110 §10.1.1)
+    const exchange = this.#exchange;
+    if (this.#awaiting !== "kernel" || exchange === null) return;
+    const pending = this.#host.conduit.pendingBytes;
+    const limit = exchange.limits.writeTimeout;
+    if (pending < this.#pendingBefore) {
+      // It is slow, but it takes bytes: the limit speaks of a kernel that takes none.
+      this.#pendingBefore = pending;
+      this.#deadline.reset(limit);
+      return;
+    }
+    this.#host.close(
+      "timeout",
+      new TimeoutError(
+        "write",
+        "writeTimeout",
+        limit,
+        `Cannot write request to ${this.#host.peer}: the peer took no byte within ${limit} ms (option writeTimeout)`,
+      ),
+    );
+  }
+
+  // ---- from the connection
+
+  /** Writes no more of the request in flight. */
+  stop(): void {
+    if (this.#state !== "writing") return;
+    this.#state = move(WRITE_MOVES, "write", this.#state, "stop");
+    this.#exchange = null;
+    this.#awake();
+  }
+
+  recycle(): void {
+    this.#state = move(WRITE_MOVES, "write", this.#state, "recycle");
+  }
+
+  closed(): void {
+    this.#state = move(WRITE_MOVES, "write", this.#state, "close");
+    this.#exchange = null;
+    this.#awake();
+    this.#deadline.cancel();
+  }
+}
+
+function lengthError(peer: string, declared: number, sent: string): LocalProtocolError {
+  return new LocalProtocolError(
+    "body",
+    `Cannot write request body to ${peer}: Content-Length says ${declared} bytes, the body has ${sent}`,
+    { phase: "write" },
+  );
+}

@@ -1,0 +1,45 @@
+/**
+ * The client behind the functions of the module: `get(url)` and its kin. Made when this file is loaded, which costs
+ * nothing to speak of: no connection, no parser and no timer is there before the first call.
+ *
+ * Go net/http DefaultClient.
+ */
+
+import { type CallInit, Client, type RequestInput } from "./client.ts";
+import type { Response } from "./message/response.ts";
+
+export const defaultClient: Client = /* @__PURE__ */ new Client();
+
+/** `defaultClient.request`: any method, as given. */
+export function request(method: string, url: RequestInput, init?: CallInit): Promise<Response> {
+  return defaultClient.request(method, url, init);
+}
+
+export function get(url: RequestInput, init?: CallInit): Promise<Response> {
+  return defaultClient.get(url, init);
+}
+
+export function head(url: RequestInput, init?: CallInit): Promise<Response> {
+  return defaultClient.head(url, init);
+}
+
+export function options(url: RequestInput, init?: CallInit): Promise<Response> {
+  return defaultClient.options(url, init);
+}
+
+export function post(url: RequestInput, init?: CallInit): Promise<Response> {
+  return defaultClient.post(url, init);
+}
+
+export function put(url: RequestInput, init?: CallInit): Promise<Response> {
+  return defaultClient.put(url, init);
+}
+
+export function patch(url: RequestInput, init?: CallInit): Promise<Response> {
+  return defaultClient.patch(url, init);
+}
+
+/** DELETE, under a name that a module may have. */
+export function del(url: RequestInput, init?: CallInit): Promise<Response> {
+  return defaultClient.delete(url, init);
+}

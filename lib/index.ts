@@ -1,0 +1,42 @@
+/** The public names; nothing is defined here. */
+
+export { type CallInit, type CallOptions, Client, type ClientOptions, type RequestInput } from "./client.ts";
+export type { Clock, Deadline } from "./clock.ts";
+export type { UserDial } from "./conn/dial.ts";
+export { unixDialer } from "./conn/unix.ts";
+export { defaultClient, del, get, head, options, patch, post, put, request } from "./default-client.ts";
+export {
+  BodyUsedError,
+  type CloseReason,
+  ConnectionClosedError,
+  type DialAttempt,
+  DialError,
+  HeaderLimitError,
+  HttpError,
+  IncompleteBodyError,
+  InvariantError,
+  LocalProtocolError,
+  type Phase,
+  PoolTimeoutError,
+  RemoteProtocolError,
+  TimeoutError,
+  TlsError,
+  TransportClosedError,
+} from "./errors.ts";
+export { Headers, type HeadersInit } from "./message/headers.ts";
+export { Request, type RequestInit } from "./message/request.ts";
+export type { BodyInit } from "./message/request-body.ts";
+export { type ConnectionInfo, Response, type ResponseInit } from "./message/response.ts";
+export type { Timings } from "./message/timings.ts";
+export type { CallTimeLimits, TransportOptions } from "./options.ts";
+export { readResponse } from "./read-response.ts";
+export type { TraceEvent, TraceGroup, TraceListener, TraceOption } from "./trace.ts";
+export {
+  type CallDeadline,
+  type Information,
+  type RoundTripCall,
+  type RoundTripper,
+  Transport,
+  type TransportStats,
+} from "./transport.ts";
+export { writeRequest } from "./write-request.ts";

@@ -1,0 +1,211 @@
+/**
+ * The options of Transport and of one call: names, defaults, and the check that refuses what cannot be meant. Pure.
+ *
+ * Defaults are for production: nobody should have to learn which ones to change first. Durations are milliseconds, sizes
+ * bytes, and 0 means none.
+ */
+
+import type { UserDial } from "./conn/dial.ts";
+import type { TlsOptions } from "./conn/tls.ts";
+import { unknownOption, wrongType } from "./message/options.ts";
+import type { TraceOption } from "./trace.ts";
+
+/** Time limits that may be set for the transport and again for one call. */
+export interface CallTimeLimits {
+  /** The kernel takes no byte of what waits to be written. Default 60 s. */
+  writeTimeout?: number;
+  /** From the moment the request is wholly handed over to the head of the final response; absolute. Default 300 s. */
+  responseHeaderTimeout?: number;
+  /** How long a body waits for `100 Continue` before it is sent all the same. Default 1 s, as Go's DefaultTransport. */
+  expectContinueTimeout?: number;
+  /** No byte of the body arrives, while somebody would take it. Default 300 s. */
+  bodyTimeout?: number;
+  /** Bytes of the body wait and nobody ever read: warns, naming the request, and closes. Default 60 s. */
+  unreadBodyTimeout?: number;
+  /** Bytes of the body wait and the reader that began takes none. Default 10 min. */
+  stalledReaderTimeout?: number;
+  /** Waiting for a connection while the request owns none, over all attempts. Default 30 s. */
+  poolTimeout?: number;
+}
+
+export interface TransportOptions extends CallTimeLimits {
+  /** DNS and all addresses of one dial. Default 10 s. */
+  dialTimeout?: number;
+  /** The TLS handshake. Default 10 s, as Go. */
+  tlsHandshakeTimeout?: number;
+  /** Dials, live and idle connections of one key at most. Default 0: no limit, as Go. */
+  maxConnsPerHost?: number;
+  /** Idle connections of one key at most. Default 256; Go's 2 closes what it will need again. */
+  maxIdleConnsPerHost?: number;
+  /** Idle connections of all keys at most: the least recently used goes first. Default 1,024. */
+  maxIdleConns?: number;
+  /** An idle connection lives this long, or less where the server's `Keep-Alive: timeout` says so. Default 90 s. */
+  idleConnTimeout?: number;
+  /** Whether connections are reused at all. Default true; false says `Connection: close`. */
+  keepAlive?: boolean;
+  /** Bytes of all heads of one exchange: 1xx, final and trailers. Default 256 KiB. */
+  maxResponseHeaderBytes?: number;
+  /** Fields of all heads of one exchange. Default 1,000. */
+  maxResponseHeaders?: number;
+  /** 1xx responses of one exchange. Default 32. */
+  max1xxResponses?: number;
+  /** Idle time of a TCP connection before the kernel probes it. Default 30 s, as Go's dialer. */
+  tcpKeepAlive?: number;
+  /** Turns Nagle's algorithm off. Default true. */
+  noDelay?: boolean;
+  /**
+   * When a request may be sent again over another connection: "nothing-written" (default) only if no byte of it was
+   * handed to the kernel; "replayable" also, as Go does, a GET, HEAD, OPTIONS, TRACE or one with an Idempotency-Key that
+   * got no byte of a response.
+   */
+  replay?: "nothing-written" | "replayable";
+  /** Refuses answers whose end only the close of the connection marks: over TLS that cannot be told from truncation. */
+  requireFraming?: boolean;
+  /** The User-Agent field; "" leaves it out. Default `persistconn/VERSION`. */
+  userAgent?: string;
+  /** What `tls.connect` is given; one secure context is made of it, once. */
+  tls?: TlsOptions;
+  /** Replaces the dialer: gives a connected socket or Duplex of plain bytes. */
+  dial?: UserDial;
+  /** Replaces dialer and TLS for `https`: gives a secured one. */
+  dialTls?: UserDial;
+  /** Hears what happens on every call, dial and connection. */
+  trace?: TraceOption;
+}
+
+type Kind = "duration" | "count" | "boolean" | "string" | "function" | "object" | "trace" | "replay";
+
+const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
+  writeTimeout: "duration",
+  responseHeaderTimeout: "duration",
+  expectContinueTimeout: "duration",
+  bodyTimeout: "duration",
+  unreadBodyTimeout: "duration",
+  stalledReaderTimeout: "duration",
+  poolTimeout: "duration",
+  dialTimeout: "duration",
+  tlsHandshakeTimeout: "duration",
+  maxConnsPerHost: "count",
+  maxIdleConnsPerHost: "count",
+  maxIdleConns: "count",
+  idleConnTimeout: "duration",
+  keepAlive: "boolean",
+  maxResponseHeaderBytes: "count",
+  maxResponseHeaders: "count",
+  max1xxResponses: "count",
+  tcpKeepAlive: "duration",
+  noDelay: "boolean",
+  replay: "replay",
+  requireFraming: "boolean",
+  userAgent: "string",
+  tls: "object",
+  dial: "function",
+  dialTls: "function",
+  trace: "trace",
+};
+
+export const CALL_TIME_LIMITS = [
+  "writeTimeout",
+  "responseHeaderTimeout",
+  "expectContinueTimeout",
+  "bodyTimeout",
+  "unreadBodyTimeout",
+  "stalledReaderTimeout",
+  "poolTimeout",
+] as const satisfies readonly (keyof CallTimeLimits)[];
+
+/** The options with every default in its place. `tls`, `dial` and `dialTls` stay absent where they were. */
+export type ResolvedOptions = Required<Omit<TransportOptions, "tls" | "dial" | "dialTls" | "trace">> &
+  Pick<TransportOptions, "tls" | "dial" | "dialTls" | "trace">;
+
+export const VERSION = "0.1.0";
+
+const DEFAULTS: ResolvedOptions = {
+  writeTimeout: 60_000,
+  responseHeaderTimeout: 300_000,
+  expectContinueTimeout: 1_000,
+  bodyTimeout: 300_000,
+  unreadBodyTimeout: 60_000,
+  stalledReaderTimeout: 600_000,
+  poolTimeout: 30_000,
+  dialTimeout: 10_000,
+  tlsHandshakeTimeout: 10_000,
+  maxConnsPerHost: 0,
+  maxIdleConnsPerHost: 256,
+  maxIdleConns: 1024,
+  idleConnTimeout: 90_000,
+  keepAlive: true,
+  maxResponseHeaderBytes: 256 * 1024,
+  maxResponseHeaders: 1000,
+  max1xxResponses: 32,
+  tcpKeepAlive: 30_000,
+  noDelay: true,
+  replay: "nothing-written",
+  requireFraming: false,
+  userAgent: `persistconn/${VERSION}`,
+};
+
+/**
+ * Checks an options object and fills in the defaults.
+ *
+ * @throws {TypeError} an unknown name (with the nearest known one), a wrong type, a negative or fractional count
+ */
+export function resolveOptions(options: TransportOptions): ResolvedOptions {
+  if (typeof options !== "object" || options === null) throw wrongType("options", "an object", options);
+  const resolved: Record<string, unknown> = { ...DEFAULTS };
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(KINDS, name)) throw unknownOption(name, Object.keys(KINDS));
+    if (value === undefined) continue;
+    checkOption(name, KINDS[name as keyof TransportOptions], value); // hasOwn has just said that it is one of them
+    resolved[name] = value;
+  }
+  return resolved as ResolvedOptions; // every name of DEFAULTS is there, and every other was checked against KINDS
+}
+
+/**
+ * The time limits of one call: the transport's, and the call's own in their place.
+ *
+ * @throws {TypeError} a wrong type
+ */
+export function timeLimitsOf(options: ResolvedOptions, call: CallTimeLimits): Required<CallTimeLimits> {
+  let own: Partial<Record<keyof CallTimeLimits, number>> | null = null;
+  for (const name of CALL_TIME_LIMITS) {
+    const value = call[name];
+    if (value === undefined) continue;
+    checkOption(name, "duration", value);
+    own ??= {};
+    own[name] = value;
+  }
+  return own === null ? options : { ...options, ...own };
+}
+
+/** Checks one option against its kind. */
+export function checkOption(name: string, kind: Kind, value: unknown): void {
+  switch (kind) {
+    case "duration":
+      if (typeof value !== "number" || !(value >= 0) || value === Number.POSITIVE_INFINITY) {
+        throw wrongType(name, "a number of milliseconds, 0 or more (0 means none)", value);
+      }
+      return;
+    case "count":
+      if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+        throw wrongType(name, "a whole number, 0 or more", value);
+      }
+      return;
+    case "replay":
+      if (value !== "nothing-written" && value !== "replayable") {
+        throw wrongType(name, '"nothing-written" or "replayable"', value);
+      }
+      return;
+    case "trace":
+      if (typeof value === "function") return;
+      if (typeof value === "object" && value !== null && "on" in value && "groups" in value) return;
+      throw wrongType(name, "a function, or { groups, on }", value);
+    case "object":
+      if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
+      return;
+    default:
+      // biome-ignore lint/suspicious/useValidTypeof: the remaining kinds are names of types
+      if (typeof value !== kind) throw wrongType(name, `a ${kind}`, value);
+  }
+}

@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import { AsyncQueue } from "../../lib/conn/async-queue.ts";
+import { InvariantError } from "../../lib/errors.ts";
+
+const item = (n: number) => ({ n });
+const byN = (x: { n: number }) => x.n;
+
+describe("AsyncQueue", () => {
+  test("take() makes no promise when an item is there", () => {
+    const queue = new AsyncQueue<{ n: number }>("body", 10);
+    queue.push(item(1));
+    expect(queue.take()).toEqual({ n: 1 });
+  });
+
+  test("is first in first out, over waits as well", async () => {
+    const queue = new AsyncQueue<{ n: number }>("body", 10);
+    const first = queue.take();
+    queue.push(item(1));
+    queue.push(item(2));
+    queue.push(item(3));
+    expect(await first).toEqual({ n: 1 });
+    expect(queue.tryTake()).toEqual({ n: 2 });
+    expect(queue.take()).toEqual({ n: 3 });
+    expect(queue.tryTake()).toBeUndefined();
+  });
+
+  test("push() tells when it is full, by weight, and room comes back by taking", () => {
+    const queue = new AsyncQueue<{ n: number }>("body", 10, byN);
+    expect(queue.push(item(4))).toBe(true);
+    expect(queue.push(item(6))).toBe(false);
+    expect(queue.full).toBe(true);
+    queue.tryTake();
+    expect(queue.full).toBe(false);
+    expect(queue.weight).toBe(6);
+  });
+
+  test("an item that goes to a waiting consumer weighs nothing", async () => {
+    const queue = new AsyncQueue<{ n: number }>("body", 10, byN);
+    const taken = queue.take();
+    expect(queue.push(item(99))).toBe(true);
+    expect(queue.weight).toBe(0);
+    expect(await taken).toEqual({ n: 99 });
+  });
+
+  test("close() leaves what was pushed to be taken, then every take tells the end", () => {
+    const queue = new AsyncQueue<{ n: number }>("body", 10);
+    queue.push(item(1));
+    queue.close("done");
+    expect(queue.closed).toBe(true);
+    expect(queue.ended).toBe(false);
+    expect(queue.take()).toEqual({ n: 1 });
+    expect(queue.ended).toBe(true);
+    expect(queue.take()).toBeUndefined();
+    expect(queue.reason).toBe("done");
+  });
+
+  test("close() wakes a waiting take; the first reason stands", async () => {
+    const queue = new AsyncQueue<{ n: number }>("write", 1);
+    const taken = queue.take();
+    queue.close("first");
+    queue.close("second");
+    expect(await taken).toBeUndefined();
+    expect(queue.reason).toBe("first");
+  });
+
+  test("push() after close and a second take at once are mistakes of ours", () => {
+    const queue = new AsyncQueue<{ n: number }>("write", 1);
+    void queue.take();
+    expect(() => queue.take()).toThrow(InvariantError);
+    queue.close("closed");
+    expect(() => queue.push(item(1))).toThrow(InvariantError);
+  });
+
+  test("clear() drops what nobody took and says how much it was", () => {
+    const queue = new AsyncQueue<{ n: number }>("body", 100, byN);
+    queue.push(item(4));
+    queue.push(item(5));
+    expect(queue.clear()).toBe(9);
+    expect(queue.weight).toBe(0);
+    expect(queue.tryTake()).toBeUndefined();
+  });
+});

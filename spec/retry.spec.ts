@@ -1,0 +1,75 @@
+import { describe, expect, test } from "vitest";
+import { type FailedAttempt, shouldRetry } from "../lib/retry.ts";
+
+/** A POST with a body factory that met a connection found dead before its first byte: the case that may go again. */
+const stale: FailedAttempt = {
+  cancelled: false,
+  reused: true,
+  nothingWritten: true,
+  bytesRead: 0,
+  connectionLost: true,
+  regenerable: true,
+  replayable: false,
+  replay: "nothing-written",
+  exhausted: false,
+};
+
+const written = { nothingWritten: false } as const;
+const go = { ...written, replayable: true, replay: "replayable" } as const;
+
+/** Each reason both ways: the fact that decides, and the same attempt without it. */
+const table: [name: string, facts: Partial<FailedAttempt>, retry: boolean, reason: string][] = [
+  ["nothing written, reused, body can be made again", {}, true, "nothing was written"],
+  ["the same, cancelled", { cancelled: true }, false, "the call was cancelled"],
+  [
+    "the same, a time limit or a protocol error",
+    { connectionLost: false },
+    false,
+    "the failure was not a lost connection",
+  ],
+  ["the same, dialed for this request", { reused: false }, false, "the connection was dialed for this request"],
+  [
+    "the same, after the final fresh dial",
+    { exhausted: true },
+    false,
+    "the last attempt was the final fresh connection",
+  ],
+  ["the same, one-shot body", { regenerable: false }, false, "the body cannot be made again"],
+  ["bytes written", written, false, "bytes were written"],
+  ["bytes written, replayable, option off", { ...written, replayable: true }, false, "bytes were written"],
+  [
+    "bytes written, not replayable, option on",
+    { ...go, replayable: false },
+    false,
+    "bytes were written and the request is not replayable",
+  ],
+  ["bytes written, replayable, option on", go, true, "no response byte came and the request is replayable"],
+  ["replayable, option on, a response had begun", { ...go, bytesRead: 1 }, false, "a response had begun"],
+  ["replayable, option on, one-shot body", { ...go, regenerable: false }, false, "the body cannot be made again"],
+  [
+    "replayable, option on, dialed for this request",
+    { ...go, reused: false },
+    false,
+    "the connection was dialed for this request",
+  ],
+  ["replayable, option on, cancelled", { ...go, cancelled: true }, false, "the call was cancelled"],
+  [
+    "replayable, option on, a time limit",
+    { ...go, connectionLost: false },
+    false,
+    "the failure was not a lost connection",
+  ],
+];
+
+describe("shouldRetry()", () => {
+  test.each(table)("%s", (_name, facts, retry, reason) => {
+    expect(shouldRetry({ ...stale, ...facts })).toEqual({ retry, reason });
+  });
+
+  test("says yes for a reused connection only, whatever else holds: so a chain of attempts ends at a fresh dial", () => {
+    for (const nothingWritten of [true, false])
+      for (const replayable of [true, false])
+        for (const replay of ["nothing-written", "replayable"] as const)
+          expect(shouldRetry({ ...stale, nothingWritten, replayable, replay, reused: false }).retry).toBe(false);
+  });
+});
