@@ -225,8 +225,7 @@ function streamSource(stream: NodeStreamLike | WebStreamLike): ChunkSource {
 
 function refuseSpent(stream: NodeStreamLike | WebStreamLike): void {
   const reason = spentBecause(stream);
-  if (reason !== null)
-    throw new LocalProtocolError("body", `Cannot make request: body cannot be sent whole: ${reason}`);
+  if (reason !== null) throw new LocalProtocolError("body", `Cannot use body: ${reason}`);
 }
 
 function noBody(value: unknown): TypeError {
