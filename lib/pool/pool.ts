@@ -1,0 +1,583 @@
+/**
+ * The pool: who gets which connection, when a dial starts, what stays idle and what goes. Lives as long as its transport.
+ *
+ * It decides synchronously and acts through hooks; it knows no socket, no timer and no promise. Every operation is O(1),
+ * amortised, in the number of connections, waiters and keys (but for stats(), closeIdle() and close()).
+ *
+ * How a want is served. It joins the queue of its key. Where idle connections are enough for all who wait without a
+ * dial, it stands for one turn of the loop, in which the connections stay watched, and takes the one used last that is
+ * still alive (`#fire`). Where they are not, a dial starts for it; it may still win a connection that comes back before,
+ * and then its dial goes on: to the next who waits without one, or into the pool. So there are never more connections
+ * than there were requests at once, however dials and returns interleave.
+ *
+ * Each move changes lists and states first, then calls back, then ends in `#settle()`, which makes good whatever the
+ * move left to be done for the key. What it calls may call the pool again; loops look at the lists anew after each call.
+ *
+ * Invariant (after each move, for each key):
+ *   - dialing + idle + busy ≤ maxConnsPerHost, if that is set;
+ *   - more wait without a dial than there are idle connections only where no slot is free and no dial is unbound;
+ *   - where some wait and some are idle, a turn was asked that has not ended;
+ *   - idle ≤ maxIdleConnsPerHost + those who wait and will take them; the same in all for maxIdleConns, until the turn
+ *     of the least recently used one's key has ended;
+ *   - a key without slot and want has no entry.
+ */
+
+import { type CloseReason, InvariantError } from "../errors.ts";
+import { LinkedList } from "./linked-list.ts";
+import { PerKey } from "./per-key.ts";
+import type { KeyState, PoolHooks, PoolLimits, PoolStats } from "./pool-hooks.ts";
+import { Slot } from "./slot.ts";
+import type { WantConn } from "./want-conn.ts";
+
+/**
+ * A dial in progress for longer than this is not counted on by others than the one it was started for: it probably lost a
+ * packet, and a dial of their own is likely to be faster. The delay after which RFC 8305 §5 tries another address.
+ */
+export const slowDialMs = 250;
+
+export class Pool<C, T = unknown> {
+  readonly #limits: PoolLimits;
+  readonly #hooks: PoolHooks<C, T>;
+  readonly #pooling: boolean;
+  readonly #checking: boolean;
+  readonly #keys = new Map<string, PerKey<C, T>>();
+  /** All idle connections, least recently used first. */
+  readonly #lru = new LinkedList<Slot<C>>();
+  /** All dials in progress. */
+  readonly #dials = new LinkedList<Slot<C>>();
+  /** Who counts on a dial; one that is missing here stands in `spare` or `detached` of its key. */
+  readonly #boundTo = new Map<Slot<C>, WantConn<C, T>>();
+  /** The sum of `claimed` over all keys. */
+  #claimed = 0;
+  /** closeIdle() was called, and no get() since. */
+  #closeIdle = false;
+  #closed: Error | null = null;
+  #whenEmpty: (() => void)[] = [];
+  /** How many calls to the outside are on the stack; the invariant is looked at when there is none. */
+  #outside = 0;
+  readonly #fire = (at: PerKey<C, T>, batch: number): void => this.#endTurn(at, batch);
+
+  /** @param options.check look at the invariant after each move, which takes O(everything): for specs and fuzzers */
+  constructor(limits: PoolLimits, hooks: PoolHooks<C, T>, options: { check?: boolean } = {}) {
+    this.#limits = limits;
+    this.#hooks = hooks;
+    this.#pooling = limits.keepAlive && limits.maxIdleConnsPerHost > 0;
+    this.#checking = options.check ?? false;
+  }
+
+  /** Waits for a connection. After close() it fails at once, before this returns. */
+  get(want: WantConn<C, T>): void {
+    if (want.state !== "new") throw new InvariantError(`Cannot wait for ${want.key}: this wait is ${want.state}`);
+    this.#closeIdle = false;
+    want.wait(this.#hooks.batch(), false);
+    if (this.#closed !== null) {
+      want.fail(this.#closed);
+      return;
+    }
+    const at = this.#at(want.key);
+    at.wants.push(want);
+    this.#settle(at);
+  }
+
+  /**
+   * Its connection died and it may go again. Called in place of remove(): it waits in front of all others, and the slot
+   * of its dead connection is its own. How often a request may go again is the caller's to bound.
+   *
+   * @param fresh it takes no idle connection this time, but only what is dialed for it
+   */
+  retry(want: WantConn<C, T>, slot: Slot<C>, fresh = false): void {
+    want.wait(this.#hooks.batch(), fresh);
+    if (this.#closed !== null) {
+      this.remove(slot);
+      want.fail(this.#closed);
+      return;
+    }
+    const at = this.#at(want.key);
+    (fresh ? at.freshWants : at.wants).unshift(want);
+    if (slot.state === "closed") this.#settle(at);
+    else this.remove(slot);
+  }
+
+  /**
+   * Ends a wait (abort, time-out); false where it has ended already, and its connection is the caller's to see to.
+   *
+   * A dial outlives its want where another waits for the key, one dial for each of them, or as the only such dial of
+   * the key: it is likely to be needed, and under load the handshakes of impatient callers are not thrown away for ever.
+   * All others are destroyed at once, so that an unreachable host gathers no dials.
+   */
+  cancel(want: WantConn<C, T>): boolean {
+    if (!want.cancel()) return false;
+    const at = this.#at(want.key);
+    const dial = this.#leave(at, want);
+    if (dial !== null) this.#orphan(at, dial, at.detached);
+    for (let max = Math.max(1, at.waiting); at.detached.size > max; ) this.#abandon(at, at.detached.last!.item);
+    this.#settle(at);
+    return true;
+  }
+
+  /** A dial has made its connection. */
+  dialed(slot: Slot<C>, conn: C): void {
+    slot.conn = conn;
+    if (slot.state === "closed") {
+      this.#shut(slot, "dial-unwanted"); // it was abandoned, but had ended before it heard of that
+      return;
+    }
+    if (slot.state !== "dialing")
+      throw new InvariantError(`A slot of ${slot.key} was dialed twice: it is ${slot.state}`);
+    const at = this.#at(slot.key);
+    const want = this.#endDial(at, slot);
+    try {
+      if (want === null) this.#park(at, slot, null);
+      else if (slot.reused) {
+        at.wants.unbind(want); // it counted on another's dial: that goes into the pool, where the first in line takes it
+        this.#park(at, slot, null);
+      } else {
+        this.#leave(at, want);
+        this.#lend(at, slot, want, this.#hooks.now());
+      }
+    } finally {
+      this.#settle(at);
+    }
+  }
+
+  /** A dial has failed. The want it was started for hears of it; nobody else does. */
+  dialFailed(slot: Slot<C>, error: Error): void {
+    if (slot.state === "closed") return;
+    if (slot.state !== "dialing") throw new InvariantError(`A dial of ${slot.key} failed: its slot is ${slot.state}`);
+    const at = this.#at(slot.key);
+    const want = this.#endDial(at, slot);
+    slot.move("closed", this.#hooks.now());
+    try {
+      if (want !== null && slot.reused) at.wants.unbind(want);
+      else if (want !== null) {
+        this.#leave(at, want);
+        this.#fail(want, error);
+      }
+    } finally {
+      this.#settle(at);
+    }
+  }
+
+  /**
+   * The exchange has ended and the connection can serve another: it is idle from now on, or closed by a limit.
+   *
+   * @param hintMs how long the server said it keeps it; null or 0: it did not say
+   */
+  put(slot: Slot<C>, hintMs: number | null): void {
+    if (slot.state !== "busy") throw new InvariantError(`Cannot put a slot of ${slot.key}: it is ${slot.state}`);
+    const at = this.#at(slot.key);
+    at.busy.remove(slot.place);
+    this.#park(at, slot, hintMs);
+    this.#settle(at);
+  }
+
+  /** Its connection is gone, whatever it was doing. Idempotent. The slot passes to the oldest who waits without a dial. */
+  remove(slot: Slot<C>): void {
+    if (slot.state === "closed") return;
+    const at = this.#at(slot.key);
+    if (slot.state === "busy") at.busy.remove(slot.place);
+    else if (slot.state === "idle") at.idle.remove(slot);
+    else {
+      const want = this.#endDial(at, slot);
+      if (want !== null) this.#queue(at, want).unbind(want);
+    }
+    slot.move("closed", this.#hooks.now());
+    this.#settle(at);
+  }
+
+  /** After 101 or CONNECT: the connection lives on, but is no longer ours. Gives its slot back. */
+  release(slot: Slot<C>): void {
+    if (slot.state !== "busy") throw new InvariantError(`Cannot release a slot of ${slot.key}: it is ${slot.state}`);
+    this.remove(slot);
+  }
+
+  /**
+   * The deadline that `hooks.idle` asked for has fired. Closes the connection where it is still idle and really that old;
+   * where the wall clock says otherwise (it has whole milliseconds, and may be set back) the deadline is asked anew.
+   */
+  expire(slot: Slot<C>): void {
+    if (slot.state !== "idle" || slot.idleMs === 0) return;
+    const left = slot.since + slot.idleMs - this.#hooks.now();
+    if (left > 0) {
+      this.#hooks.idle(slot, Math.min(left, slot.idleMs));
+      return;
+    }
+    const at = this.#at(slot.key);
+    this.#closeIdleOne(at, slot, "idle-timeout");
+    this.#settle(at);
+  }
+
+  /** Closes what is idle, what comes back before the next get(), and the dials that nobody is bound to. */
+  closeIdle(): void {
+    this.#closeIdle = true;
+    for (const slot of [...this.#lru]) {
+      if (slot.state === "idle") this.#closeIdleOne(this.#at(slot.key), slot, "close-idle-connections");
+    }
+    for (const slot of [...this.#dials]) {
+      if (slot.state === "dialing" && !this.#boundTo.has(slot)) this.#abandon(this.#at(slot.key), slot);
+    }
+    this.#settleAll();
+  }
+
+  /** Fails all who wait, now and later, with `error`; ends dials and idle connections. Lent ones are closed when put. */
+  close(error: Error): void {
+    if (this.#closed !== null) return;
+    this.#closed = error;
+    for (const at of [...this.#keys.values()]) {
+      for (;;) {
+        const want = at.wants.first ?? at.freshWants.first;
+        if (want === null) break;
+        const dial = this.#leave(at, want);
+        if (dial !== null) this.#abandon(at, dial);
+        this.#fail(want, error);
+      }
+    }
+    for (const slot of [...this.#dials]) if (slot.state === "dialing") this.#abandon(this.#at(slot.key), slot);
+    for (const slot of [...this.#lru]) {
+      if (slot.state === "idle") this.#closeIdleOne(this.#at(slot.key), slot, "transport-closed");
+    }
+    this.#settleAll();
+  }
+
+  /** Nothing waits, is being dialed, idle or lent. */
+  get isEmpty(): boolean {
+    return this.#keys.size === 0;
+  }
+
+  /** Calls `fn` once: now if the pool is empty, else when it next is. */
+  whenEmpty(fn: () => void): void {
+    if (this.isEmpty) fn();
+    else this.#whenEmpty.push(fn);
+  }
+
+  stateOf(key: string): KeyState {
+    const at = this.#keys.get(key);
+    if (at === undefined) return { waiting: 0, dialing: 0, busy: 0, idle: 0, oldestBusySince: null };
+    const oldest = at.busy.first;
+    return {
+      waiting: at.waiting,
+      dialing: at.dialing,
+      busy: at.busy.size,
+      idle: at.idle.size,
+      oldestBusySince: oldest === null ? null : oldest.item.since,
+    };
+  }
+
+  stats(): PoolStats {
+    const keys = new Map<string, KeyState>();
+    const sum = { waiting: 0, dialing: 0, busy: 0, idle: 0 };
+    for (const key of this.#keys.keys()) {
+      const state = this.stateOf(key);
+      keys.set(key, state);
+      sum.waiting += state.waiting;
+      sum.dialing += state.dialing;
+      sum.busy += state.busy;
+      sum.idle += state.idle;
+    }
+    return { ...sum, keys };
+  }
+
+  // The turn
+
+  /**
+   * A turn of `batch` has ended: what was idle before that batch closed was polled after those asked who asked before it
+   * closed, so a connection that had died by then is out of the list. Others wait for their own turn, which was asked
+   * when they came. The first in line is never overtaken, though it may be the one who asked too late (a retry).
+   */
+  #endTurn(at: PerKey<C, T>, batch: number): void {
+    at.endedBatch = batch;
+    if (at.wants.size === 0 || at.idle.size === 0) return;
+    const now = this.#hooks.now();
+    try {
+      for (;;) {
+        const want = at.wants.first;
+        if (want === null || want.batch > batch) break;
+        const slot = at.idle.take(batch);
+        if (slot === null) break;
+        if (slot.idleMs > 0 && now - slot.since >= slot.idleMs) {
+          // The machine slept, or the loop was blocked: the deadline is late, and the peer has surely gone.
+          slot.move("closed", now);
+          this.#shut(slot, "idle-timeout");
+          continue;
+        }
+        const dial = this.#leave(at, want);
+        if (dial !== null) this.#orphan(at, dial, at.spare);
+        this.#lend(at, slot, want, now);
+      }
+    } finally {
+      this.#settle(at);
+    }
+  }
+
+  #lend(at: PerKey<C, T>, slot: Slot<C>, want: WantConn<C, T>, now: number): void {
+    slot.move("busy", now);
+    at.busy.push(slot.place);
+    this.#outside++;
+    try {
+      if (!want.deliver(slot)) throw new InvariantError(`A want of ${at.key} was in the queue but is ${want.state}`);
+    } finally {
+      this.#outside--;
+    }
+  }
+
+  #fail(want: WantConn<C, T>, error: Error): void {
+    this.#outside++;
+    try {
+      if (!want.fail(error)) throw new InvariantError(`A want of ${want.key} was in the queue but is ${want.state}`);
+    } finally {
+      this.#outside--;
+    }
+  }
+
+  // Going idle, and being closed
+
+  /** Takes a connection that serves nobody: into the idle list, or closed. The order of reasons is Go's tryPutIdleConn. */
+  #park(at: PerKey<C, T>, slot: Slot<C>, hintMs: number | null): void {
+    const now = this.#hooks.now();
+    slot.reused = true;
+    const refusal = this.#refusal(at);
+    if (refusal !== null) {
+      slot.move("closed", now);
+      this.#shut(slot, refusal);
+      return;
+    }
+    slot.idleMs = this.#idleMs(hintMs);
+    slot.idleBatch = this.#hooks.batch();
+    slot.move("idle", now);
+    at.idle.push(slot);
+    this.#hooks.idle(slot, slot.idleMs);
+  }
+
+  #idleMs(hintMs: number | null): number {
+    const { idleTimeoutMs } = this.#limits;
+    if (hintMs === null || hintMs <= 0) return idleTimeoutMs;
+    return idleTimeoutMs === 0 ? hintMs : Math.min(idleTimeoutMs, hintMs);
+  }
+
+  #refusal(at: PerKey<C, T>): CloseReason | null {
+    if (this.#closed !== null) return "transport-closed";
+    if (!this.#pooling) return "keep-alive-disabled";
+    if (this.#closeIdle && at.waiting === 0) return "close-idle-connections";
+    // Those that waiters will take at the next turn are not what the limit is about: a burst that ends within one turn
+    // would else close connections for which requests wait.
+    if (at.idle.size >= this.#limits.maxIdleConnsPerHost + at.wants.size) return "too-many-idle-per-host";
+    return null;
+  }
+
+  #closeIdleOne(at: PerKey<C, T>, slot: Slot<C>, reason: CloseReason): void {
+    at.idle.remove(slot);
+    slot.move("closed", this.#hooks.now());
+    this.#shut(slot, reason);
+  }
+
+  #shut(slot: Slot<C>, reason: CloseReason): void {
+    const conn = slot.conn as C; // a slot that was dialed has its connection, and C may include null
+    this.#outside++;
+    try {
+      this.#hooks.close(conn, slot, reason);
+    } finally {
+      this.#outside--;
+    }
+  }
+
+  // Dials
+
+  #startDial(at: PerKey<C, T>, want: WantConn<C, T>): void {
+    const slot = new Slot<C>(at.key, this.#hooks.now());
+    at.dialing++;
+    this.#dials.push(slot.place);
+    this.#queue(at, want).bind(want, slot);
+    this.#boundTo.set(slot, want);
+    this.#hooks.dial(slot, want);
+  }
+
+  /** Takes a dial off the books, ended or not; the slot is the caller's to move. Returns who counted on it. */
+  #endDial(at: PerKey<C, T>, slot: Slot<C>): WantConn<C, T> | null {
+    at.dialing--;
+    this.#dials.remove(slot.place);
+    slot.side.list?.remove(slot.side);
+    const want = this.#boundTo.get(slot) ?? null;
+    this.#boundTo.delete(slot);
+    return want;
+  }
+
+  #abandon(at: PerKey<C, T>, slot: Slot<C>): void {
+    this.#endDial(at, slot);
+    slot.move("closed", this.#hooks.now());
+    this.#hooks.abandonDial(slot);
+  }
+
+  /** A dial whose want has left goes to one who needs it, or into `list`, or nowhere. */
+  #orphan(at: PerKey<C, T>, slot: Slot<C>, list: PerKey<C, T>["spare"]): void {
+    slot.reused = true; // whoever gets it did not dial it
+    if (!this.#pooling || this.#closed !== null || (this.#closeIdle && at.waiting === 0)) {
+      this.#abandon(at, slot); // its connection would be refused by the pool
+      return;
+    }
+    const heir = at.wants.firstBare;
+    if (heir !== null && at.wants.bareSize > at.idle.size && this.#worthWaitingFor(at, slot)) {
+      at.wants.bind(heir, slot);
+      this.#boundTo.set(slot, heir);
+    } else if (list === at.detached && list.size >= Math.max(1, at.waiting)) {
+      this.#abandon(at, slot);
+    } else {
+      list.push(slot.side);
+      this.#hooks.detachDial(slot);
+    }
+  }
+
+  #worthWaitingFor(at: PerKey<C, T>, dial: Slot<C>): boolean {
+    return !this.#slotIsFree(at) || this.#hooks.now() - dial.since < slowDialMs;
+  }
+
+  #slotIsFree(at: PerKey<C, T>): boolean {
+    return this.#limits.maxConnsPerHost === 0 || at.slots < this.#limits.maxConnsPerHost;
+  }
+
+  /** Gives a dial to everybody who needs one, as far as slots go. */
+  #dialForAll(at: PerKey<C, T>): void {
+    for (let want = at.freshWants.firstBare; want !== null; want = at.freshWants.firstBare) {
+      if (this.#slotIsFree(at)) this.#startDial(at, want);
+      else if (at.idle.bottom === null) break;
+      // It has lost its own slot to another (its connection's end was told by remove), and idle ones, which it will not
+      // take, hold all others: without this it would wait as long as they live.
+      else this.#closeIdleOne(at, at.idle.bottom, "too-many-idle-per-host");
+    }
+    while (at.wants.bareSize > at.idle.size) {
+      const want = at.wants.firstBare!; // bareSize is above 0
+      const loose = at.loose;
+      if (loose !== null && this.#worthWaitingFor(at, loose)) {
+        loose.side.list?.remove(loose.side);
+        at.wants.bind(want, loose);
+        this.#boundTo.set(loose, want);
+        this.#hooks.attachDial(loose);
+      } else if (this.#slotIsFree(at)) this.#startDial(at, want);
+      else break;
+    }
+  }
+
+  // After each move
+
+  #settle(at: PerKey<C, T>): void {
+    if (at.waiting > 0) {
+      this.#dialForAll(at);
+      if (at.idle.size > 0 && at.wants.size > 0) {
+        const batch = this.#hooks.batch();
+        if (at.askedBatch !== batch) {
+          at.askedBatch = batch;
+          this.#hooks.turn(at.fire);
+        }
+      }
+    } else if (this.#closeIdle) this.#sweep(at);
+    while (at.idle.size > this.#limits.maxIdleConnsPerHost + at.wants.size) {
+      this.#closeIdleOne(at, at.idle.top!, "too-many-idle-per-host"); // who would have taken it has left
+    }
+    const claimed = Math.min(at.idle.size, at.wants.size);
+    this.#claimed += claimed - at.claimed;
+    at.claimed = claimed;
+    if (this.#limits.maxIdleConns > 0) this.#evict();
+    this.#forgetIfEmpty(at);
+    if (this.#checking && this.#outside === 0) this.#check();
+  }
+
+  #settleAll(): void {
+    for (const at of [...this.#keys.values()]) this.#settle(at);
+  }
+
+  /** closeIdle() was called while some waited, who then left: what they would have taken goes too. */
+  #sweep(at: PerKey<C, T>): void {
+    while (at.idle.top !== null) this.#closeIdleOne(at, at.idle.top, "close-idle-connections");
+    for (let loose = at.loose; loose !== null; loose = at.loose) this.#abandon(at, loose);
+  }
+
+  /**
+   * Closes the least recently used ones of all keys while there are too many. What waiters will take is neither counted
+   * nor closed; where the oldest is such a one, the end of its turn, which is near, looks again.
+   */
+  #evict(): void {
+    while (this.#lru.size - this.#claimed > this.#limits.maxIdleConns) {
+      const oldest = this.#lru.first!.item; // there are more than maxIdleConns
+      const at = this.#at(oldest.key);
+      if (at.idle.size <= at.wants.size) return;
+      this.#closeIdleOne(at, oldest, "too-many-idle");
+      this.#forgetIfEmpty(at);
+    }
+  }
+
+  #forgetIfEmpty(at: PerKey<C, T>): void {
+    if (at.slots > 0 || at.waiting > 0 || this.#keys.get(at.key) !== at) return;
+    this.#keys.delete(at.key);
+    if (this.#keys.size > 0 || this.#whenEmpty.length === 0) return;
+    const callbacks = this.#whenEmpty;
+    this.#whenEmpty = [];
+    for (const fn of callbacks) fn();
+  }
+
+  #at(key: string): PerKey<C, T> {
+    let at = this.#keys.get(key);
+    if (at === undefined) {
+      at = new PerKey<C, T>(key, this.#lru, this.#fire);
+      this.#keys.set(key, at);
+    }
+    return at;
+  }
+
+  #queue(at: PerKey<C, T>, want: WantConn<C, T>): PerKey<C, T>["wants"] {
+    return want.fresh ? at.freshWants : at.wants;
+  }
+
+  /** Takes a want out of its queue; what it counted on is left unbound. */
+  #leave(at: PerKey<C, T>, want: WantConn<C, T>): Slot<C> | null {
+    const dial = this.#queue(at, want).remove(want);
+    if (dial !== null) this.#boundTo.delete(dial);
+    return dial;
+  }
+
+  #check(): void {
+    const { maxConnsPerHost, maxIdleConnsPerHost, maxIdleConns } = this.#limits;
+    const sum = { idle: 0, dialing: 0, bound: 0, claimed: 0 };
+    const must = (holds: boolean, rule: string, at: PerKey<C, T>): void => {
+      if (!holds) throw new InvariantError(`The pool's invariant does not hold for ${at.key}: ${rule}`);
+    };
+    for (const at of this.#keys.values()) {
+      at.wants.check();
+      at.freshWants.check();
+      sum.idle += at.idle.check();
+      sum.dialing += at.dialing;
+      sum.claimed += at.claimed;
+      const bound = at.waiting - at.wants.bareSize - at.freshWants.bareSize;
+      sum.bound += bound;
+      must(at.slots > 0 || at.waiting > 0, "an empty key has no entry", at);
+      must(at.dialing === bound + at.spare.size + at.detached.size, "a dial is bound, spare or detached", at);
+      must(maxConnsPerHost === 0 || at.slots <= maxConnsPerHost, "slots ≤ maxConnsPerHost", at);
+      const starved = at.wants.bareSize > at.idle.size || at.freshWants.bareSize > 0;
+      must(!starved || (!this.#slotIsFree(at) && at.freshWants.bareSize * at.idle.size === 0), "none is forgotten", at);
+      must(
+        !starved || at.wants.bareSize <= at.idle.size || at.loose === null,
+        "no dial is unbound while some lack one",
+        at,
+      );
+      must(at.wants.size === 0 || at.idle.size === 0 || at.askedBatch > at.endedBatch, "a turn was asked", at);
+      must(at.idle.size <= maxIdleConnsPerHost + at.wants.size, "idle ≤ maxIdleConnsPerHost + those who take them", at);
+      must(at.claimed === Math.min(at.idle.size, at.wants.size), "claimed = min(idle, waiting)", at);
+      must(!this.#closeIdle || at.waiting > 0 || at.idle.size === 0, "closeIdle() leaves none idle", at);
+      for (const slot of at.busy) must(slot.state === "busy", "busy slots are busy", at);
+    }
+    for (const [slot, want] of this.#boundTo) {
+      if (want.dial !== slot || slot.state !== "dialing") throw new InvariantError("A dial and its want disagree");
+    }
+    const oldest = this.#lru.first === null ? null : this.#at(this.#lru.first.item.key);
+    const tooMany = maxIdleConns > 0 && this.#lru.size - this.#claimed > maxIdleConns;
+    if (tooMany && oldest !== null && oldest.idle.size > oldest.wants.size) {
+      throw new InvariantError("More idle connections than maxIdleConns");
+    }
+    if (
+      sum.idle !== this.#lru.size ||
+      sum.dialing !== this.#dials.size ||
+      sum.bound !== this.#boundTo.size ||
+      sum.claimed !== this.#claimed
+    ) {
+      throw new InvariantError("The sums over all keys are not what the pool counted");
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * One wait for a connection: a dial of its own, an idle connection or an abort, the first wins. Lives as long as its
+ * call; a retried call waits again with the same WantConn.
+ *
+ * The judge of that race is `#settle()`: whoever settles it second learns that it lost, and finds another home for what
+ * it brought. Never settles twice, and never calls back after it was cancelled.
+ *
+ * `onConn` and `onError` must not throw; they may call the pool.
+ */
+
+import { InvariantError } from "../errors.ts";
+import { Link } from "./linked-list.ts";
+import type { Slot } from "./slot.ts";
+
+export type WantState = "new" | "waiting" | "served" | "failed" | "cancelled";
+
+export class WantConn<C, T = unknown> {
+  readonly key: string;
+  /** What the transport must know to dial for it. */
+  readonly target: T;
+  state: WantState = "new";
+  /** The dial in progress that it counts on: one started for it, or one adopted. Null while it owns no slot. */
+  dial: Slot<C> | null = null;
+
+  /** @internal The batch of turns that was open when it asked: a reused connection must be polled after that. */
+  batch = 0;
+  /** @internal It takes no idle connection, only what was dialed for it. */
+  fresh = false;
+  /** @internal Its place among all who wait for the key. */
+  readonly line: Link<WantConn<C, T>>;
+  /** @internal Its place among those who wait without a dial. */
+  readonly bare: Link<WantConn<C, T>>;
+  readonly #onConn: (slot: Slot<C>) => void;
+  readonly #onError: (error: Error) => void;
+
+  constructor(key: string, onConn: (slot: Slot<C>) => void, onError: (error: Error) => void, target: T) {
+    this.key = key;
+    this.target = target;
+    this.#onConn = onConn;
+    this.#onError = onError;
+    this.line = new Link<WantConn<C, T>>(this);
+    this.bare = new Link<WantConn<C, T>>(this);
+  }
+
+  /** @internal It joins the queue: for the first time, or again after its connection died. */
+  wait(batch: number, fresh: boolean): void {
+    if (this.state !== "new" && this.state !== "served") {
+      throw new InvariantError(`Cannot wait for a connection to ${this.key}: this wait is ${this.state}`);
+    }
+    this.state = "waiting";
+    this.batch = batch;
+    this.fresh = fresh;
+  }
+
+  /** @internal Hands it a connection, which is busy from now on; false where it waits no more. */
+  deliver(slot: Slot<C>): boolean {
+    if (!this.#settle("served")) return false;
+    this.#onConn(slot);
+    return true;
+  }
+
+  /** @internal Ends the wait; false where it had ended already. */
+  fail(error: Error): boolean {
+    if (!this.#settle("failed")) return false;
+    this.#onError(error);
+    return true;
+  }
+
+  /** @internal Ends the wait without a word: who cancels knows why. */
+  cancel(): boolean {
+    return this.#settle("cancelled");
+  }
+
+  #settle(state: WantState): boolean {
+    if (this.state !== "waiting") return false;
+    this.state = state;
+    return true;
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * A pool of numbers with everything around it under the spec's hand: dials end when told, turns end when stepped, the
+ * clock stands until moved. What the pool does is a log of short lines, to be compared with what it should have done.
+ *
+ * Slots are named by the number of their dial: `dial 1`, and the connection that it gives is the number 1.
+ */
+
+import { Pool } from "../../lib/pool/pool.ts";
+import type { PoolHooks, PoolLimits } from "../../lib/pool/pool-hooks.ts";
+import type { Slot } from "../../lib/pool/slot.ts";
+import { WantConn } from "../../lib/pool/want-conn.ts";
+
+export const noLimits: PoolLimits = {
+  maxConnsPerHost: 0,
+  maxIdleConnsPerHost: 256,
+  maxIdleConns: 0,
+  idleTimeoutMs: 0,
+  keepAlive: true,
+};
+
+export class Harness {
+  readonly pool: Pool<number, string>;
+  readonly slots: Slot<number>[] = [];
+  /** What happened since it was read last. */
+  #log: string[] = [];
+  now = 1_000;
+  batch = 0;
+  #turns: { batch: number; fire: (batch: number) => void }[] = [];
+  /** Called in place of logging, where a spec wants to act inside a callback. */
+  onConn: ((name: string, slot: Slot<number>) => void) | null = null;
+  onClose: ((slot: Slot<number>) => void) | null = null;
+
+  constructor(limits: Partial<PoolLimits> = {}) {
+    const hooks: PoolHooks<number, string> = {
+      now: () => this.now,
+      dial: (slot, want) => {
+        this.slots.push(slot);
+        this.#log.push(`dial ${this.slots.length} for ${want.target}`);
+      },
+      abandonDial: (slot) => this.#log.push(`abandon ${this.#number(slot)}`),
+      detachDial: (slot) => this.#log.push(`detach ${this.#number(slot)}`),
+      attachDial: (slot) => this.#log.push(`attach ${this.#number(slot)}`),
+      close: (conn, slot, reason) => {
+        this.#log.push(`close ${conn}: ${reason}`);
+        this.onClose?.(slot);
+      },
+      turn: (fire) => this.#turns.push({ batch: this.batch, fire }),
+      batch: () => this.batch,
+      idle: (slot, ms) => this.#log.push(`idle ${slot.conn}${ms === 0 ? "" : ` for ${ms}`}`),
+    };
+    this.pool = new Pool({ ...noLimits, ...limits }, hooks, { check: true });
+  }
+
+  /** The log since the last call. */
+  get did(): string[] {
+    const log = this.#log;
+    this.#log = [];
+    return log;
+  }
+
+  /** Turns that were asked and have not ended. */
+  get turnsAsked(): number {
+    return this.#turns.length;
+  }
+
+  /** A request asks for a connection. */
+  get(name: string, key = "k"): WantConn<number, string> {
+    const want = new WantConn<number, string>(
+      key,
+      (slot) => {
+        this.#log.push(`${name} has ${slot.conn}${slot.reused ? " (reused)" : ""}`);
+        this.onConn?.(name, slot);
+      },
+      (error) => this.#log.push(`${name} failed: ${error.message}`),
+      name,
+    );
+    this.pool.get(want);
+    return want;
+  }
+
+  slot(number: number): Slot<number> {
+    const slot = this.slots[number - 1];
+    if (slot === undefined) throw new Error(`there is no dial ${number}`);
+    return slot;
+  }
+
+  dialed(number: number): void {
+    this.pool.dialed(this.slot(number), number);
+  }
+
+  dialFailed(number: number, message = "refused"): void {
+    this.pool.dialFailed(this.slot(number), new Error(message));
+  }
+
+  put(number: number, hintMs: number | null = null): void {
+    this.pool.put(this.slot(number), hintMs);
+  }
+
+  /** The first of the two immediates: the open batch closes, and another opens. */
+  closeBatch(): void {
+    this.batch++;
+  }
+
+  /** The second: all turns of closed batches end. */
+  endTurns(): void {
+    const due = this.#turns.filter((t) => t.batch < this.batch);
+    this.#turns = this.#turns.filter((t) => t.batch >= this.batch);
+    for (const { batch, fire } of due) fire(batch);
+  }
+
+  /** One whole turn. */
+  turn(): void {
+    this.closeBatch();
+    this.endTurns();
+  }
+
+  /** A connection that was used once and is idle, for each name: `idle("a")` leaves connection 1 idle at key `k`. */
+  warm(count: number, key = "k"): void {
+    const first = this.slots.length + 1;
+    for (let i = 0; i < count; i++) this.get(`warm-${i}`, key);
+    for (let i = 0; i < count; i++) this.dialed(first + i);
+    for (let i = 0; i < count; i++) this.put(first + i);
+    this.turn();
+    this.#log = [];
+  }
+
+  #number(slot: Slot<number>): number {
+    return this.slots.indexOf(slot) + 1;
+  }
+}
