@@ -1,0 +1,3 @@
+module persistconn.bench/go
+
+go 1.19
