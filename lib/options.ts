@@ -205,7 +205,6 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
       if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
       return;
     default:
-      // biome-ignore lint/suspicious/useValidTypeof: the remaining kinds are names of types
       if (typeof value !== kind) throw wrongType(name, `a ${kind}`, value);
   }
 }
