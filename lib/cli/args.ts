@@ -36,9 +36,7 @@ export interface Options {
   readonly verbose: boolean;
   readonly silent: boolean;
   readonly timeline: boolean;
-  readonly follow: boolean;
   readonly fail: boolean;
-  readonly compressed: boolean;
   readonly insecure: boolean;
   readonly cacert: string | null;
   readonly unixSocket: string | null;
@@ -143,26 +141,11 @@ const FLAGS: readonly Flag[] = [
     },
   },
   {
-    short: "L",
-    long: "location",
-    help: "follow redirects",
-    apply: (d) => {
-      d.follow = true;
-    },
-  },
-  {
     short: "f",
     long: "fail",
     help: "no body and exit code 22 when the status is 400 or above",
     apply: (d) => {
       d.fail = true;
-    },
-  },
-  {
-    long: "compressed",
-    help: "ask for a compressed answer, and print it decompressed",
-    apply: (d) => {
-      d.compressed = true;
     },
   },
   {
@@ -279,9 +262,7 @@ export function parseArgs(argv: readonly string[]): Parsed {
     verbose: false,
     silent: false,
     timeline: false,
-    follow: false,
     fail: false,
-    compressed: false,
     insecure: false,
     cacert: null,
     unixSocket: null,

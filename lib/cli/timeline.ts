@@ -5,7 +5,7 @@
  * not stacked after the one before, so that an answer which came before its request was sent shows as an overlap.
  */
 
-import type { Timings } from "../trace.ts";
+import type { Timings } from "../index.ts";
 import { formatBytes, formatMs, type Glyphs, plural, printable, UNICODE_GLYPHS } from "./format.ts";
 import { redacted } from "./target.ts";
 
@@ -23,6 +23,8 @@ export interface ShownConnection {
     readonly alpn: string | null;
     readonly resumed: boolean;
   };
+  /** The proxy's URL, without credentials. */
+  readonly proxy: string | null;
 }
 
 export interface ShownExchange {
@@ -88,6 +90,7 @@ export function connectionLine(connection: ShownConnection | null, glyphs: Glyph
     if (tls.alpn !== null) facts.push(`ALPN ${tls.alpn}`);
     if (tls.resumed) facts.push("session resumed");
   }
+  if (connection.proxy !== null) facts.push(`through ${connection.proxy}`);
   return facts.join(", ");
 }
 

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { failureKind, type LoadAnswer, percentile, renderLoad, runLoad } from "../../lib/cli/load.ts";
 import { DialError, TimeoutError } from "../../lib/errors.ts";
-import { StandingClock } from "./support.ts";
+import { StandingClock } from "./standing-clock.ts";
 
 const ANSWER: LoadAnswer = { status: 200, reused: true, bytes: 100 };
 const NEVER = new AbortController().signal;

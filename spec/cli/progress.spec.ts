@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { ASCII_GLYPHS } from "../../lib/cli/format.ts";
 import { Progress, progressLine } from "../../lib/cli/progress.ts";
-import { StandingClock } from "./support.ts";
+import { StandingClock } from "./standing-clock.ts";
 
 const MIB = 1024 * 1024;
 

@@ -49,8 +49,8 @@ test("shownField() tells the scheme of an Authorization, not its secret", () => 
 const COMMON = { at: 12.5, call: 1, attempt: 1, connection: 3 };
 
 test("eventLine() has time, connection, type and facts", () => {
-  expect(eventLine({ ...COMMON, type: "dial-done", localAddress: "127.0.0.1", localPort: 5 }, 10)).toBe(
-    "*  2.50 ms #3 dial-done localAddress=127.0.0.1 localPort=5",
+  expect(eventLine({ ...COMMON, type: "dial-done", id: 3, localAddress: "127.0.0.1", localPort: 5 }, 10)).toBe(
+    "*  2.50 ms #3 dial-done id=3 localAddress=127.0.0.1 localPort=5",
   );
   expect(eventLine({ ...COMMON, connection: null, type: "dns-done", addresses: ["::1", "127.0.0.1"] }, 20)).toBe(
     "*  0.00 ms dns-done addresses=[::1, 127.0.0.1]",

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { ASCII_GLYPHS, formatBytes, formatMs, glyphsFor, printable, UNICODE_GLYPHS } from "../../lib/cli/format.ts";
 import { connectionLine, formatAddress, phasesOf, renderTimeline, type ShownExchange } from "../../lib/cli/timeline.ts";
-import type { Timings } from "../../lib/trace.ts";
+import type { Timings } from "../../lib/index.ts";
 
 const NONE: Timings = {
   startedAt: 0,
@@ -39,6 +39,7 @@ const CONNECTION = {
   remoteAddress: "127.0.0.1",
   remotePort: 80,
   tls: null,
+  proxy: null,
 };
 const EXCHANGE: ShownExchange = {
   method: "GET",
@@ -174,6 +175,12 @@ describe("renderTimeline()", () => {
   test("lets no control byte of the peer's reach the terminal", () => {
     expect(renderTimeline({ ...EXCHANGE, statusText: "O\u001b[2JK" }, 80)).toContain("200 O\\x1b[2JK");
   });
+});
+
+test("connectionLine() tells the proxy", () => {
+  expect(connectionLine({ ...CONNECTION, proxy: "http://proxy:3128" })).toBe(
+    "connection 3, new: 127.0.0.1:5000 → 127.0.0.1:80, through http://proxy:3128",
+  );
 });
 
 test("connectionLine() tells TLS facts and reuse", () => {

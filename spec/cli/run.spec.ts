@@ -1,0 +1,360 @@
+/** The command line against a server on raw sockets: bytes out, bytes in, exit codes. */
+
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cli, ok, rawServer, type SeenRequest } from "./support.ts";
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "cli-"));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const sayOk = ({ socket }: SeenRequest) => socket.write(ok("body\n"));
+const says =
+  (text: string) =>
+  ({ socket }: SeenRequest) =>
+    socket.end(text, "latin1");
+
+/** The fields of a request's head, by lower-case name. */
+function fieldsOf(request: string): Record<string, string> {
+  const lines = request.slice(0, request.indexOf("\r\n\r\n")).split("\r\n").slice(1);
+  return Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 2)]),
+  );
+}
+
+const bodyOf = (request: string) => request.slice(request.indexOf("\r\n\r\n") + 4);
+
+describe("stdout", () => {
+  test("run() prints the body byte for byte, and nothing else anywhere", async () => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    await using server = await rawServer(({ socket }) => socket.write(ok(bytes)));
+    expect(await cli([`${server.url}/x?y`])).toEqual({ code: 0, stdout: bytes, stderr: "" });
+    expect(server.requests[0]).toMatch(/^GET \/x\?y HTTP\/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\n/);
+  });
+
+  test("run() streams: the first chunk is out before the last one is sent", async () => {
+    let finish = () => {};
+    await using server = await rawServer(({ socket }) => {
+      socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+      finish = () => socket.write("4\r\nlast\r\n0\r\n\r\n");
+    });
+    const result = await cli([server.url], { onStdout: () => finish() });
+    expect(result.stdout.toString()).toBe("firstlast");
+  });
+
+  test("run() with -i prints the head as it came, then the body", async () => {
+    const head = "HTTP/1.1 201 Made It\r\nX-First: \xe9\r\nx-FIRST: 2\r\nContent-Length: 3\r\n\r\n";
+    await using server = await rawServer(({ socket }) => socket.write(`${head}abc`, "latin1"));
+    expect((await cli(["-i", server.url])).stdout.toString("latin1")).toBe(`${head}abc`);
+  });
+
+  test("run() with -I sends HEAD and prints the head alone", async () => {
+    const head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
+    await using server = await rawServer(({ socket }) => socket.write(head));
+    expect(await cli(["-I", server.url])).toEqual({ code: 0, stdout: Buffer.from(head), stderr: "" });
+    expect(server.requests[0]).toMatch(/^HEAD \/ HTTP\/1\.1\r\n/);
+  });
+
+  test("run() with -o writes the file, and nothing on stdout", async () => {
+    await using server = await rawServer(sayOk);
+    const path = join(folder, "out");
+    expect(await cli(["-o", path, server.url])).toEqual({ code: 0, stdout: Buffer.alloc(0), stderr: "" });
+    expect(readFileSync(path, "utf8")).toBe("body\n");
+  });
+
+  test("run() leaves an older file alone when no answer comes", async () => {
+    await using server = await rawServer(({ socket }) => socket.destroy());
+    const path = join(folder, "older");
+    writeFileSync(path, "older");
+    expect((await cli(["-o", path, server.url])).code).toBe(52);
+    expect(readFileSync(path, "utf8")).toBe("older");
+  });
+
+  test("run() asks several URLs over one connection, and prints one answer after the other", async () => {
+    await using server = await rawServer(({ text, socket }) => socket.write(ok(text.slice(4, 6))));
+    const result = await cli([`${server.url}/1`, `${server.url}/2`, `${server.url}/3`]);
+    expect([result.stdout.toString(), server.accepted, result.code]).toEqual(["/1/2/3", 1, 0]);
+  });
+
+  test("run() goes on after a URL that failed, and says so with its exit code", async () => {
+    await using server = await rawServer(({ text, socket }) => {
+      if (text.startsWith("GET /bad")) socket.destroy();
+      else socket.write(ok("good"));
+    });
+    const result = await cli([`${server.url}/bad`, `${server.url}/good`]);
+    expect([result.stdout.toString(), result.code]).toEqual(["good", 52]);
+  });
+});
+
+describe("the request", () => {
+  test("run() with -d posts a form, its parts joined by &", async () => {
+    await using server = await rawServer(sayOk);
+    await cli(["-d", "a=1", "--data", "b=ü", server.url]);
+    expect(server.requests[0]).toMatch(/^POST \/ HTTP\/1\.1\r\n/);
+    expect(fieldsOf(server.requests[0]!)).toMatchObject({
+      "content-type": "application/x-www-form-urlencoded",
+      "content-length": "8",
+    });
+    expect(Buffer.from(bodyOf(server.requests[0]!), "latin1").toString()).toBe("a=1&b=ü");
+  });
+
+  test("run() strips line ends from -d @FILE and keeps every byte of --data-binary @FILE", async () => {
+    await using server = await rawServer(sayOk);
+    const path = join(folder, "data");
+    writeFileSync(path, "a\r\nb\n\0c\xff", "latin1");
+    await cli(["-d", `@${path}`, server.url]);
+    await cli(["--data-binary", `@${path}`, server.url]);
+    expect(server.requests.map(bodyOf)).toEqual(["abc\xff", "a\r\nb\n\0c\xff"]);
+  });
+
+  test("run() reads stdin for @-", async () => {
+    await using server = await rawServer(sayOk);
+    await cli(["--data-binary", "@-", server.url], { stdin: "from\nstdin" });
+    expect(bodyOf(server.requests[0]!)).toBe("from\nstdin");
+  });
+
+  test("run() with --json says that it sends and wants JSON", async () => {
+    await using server = await rawServer(sayOk);
+    await cli(["--json", '{"a":1}', server.url]);
+    expect(fieldsOf(server.requests[0]!)).toMatchObject({
+      "content-type": "application/json",
+      accept: "application/json",
+    });
+    expect(bodyOf(server.requests[0]!)).toBe('{"a":1}');
+  });
+
+  test("run() with empty data posts an empty body", async () => {
+    await using server = await rawServer(sayOk);
+    await cli(["-d", "", server.url]);
+    expect(server.requests[0]).toMatch(/^POST /);
+    expect(fieldsOf(server.requests[0]!)["content-length"]).toBe("0");
+  });
+
+  test("run() sends the method of -X as it is written", async () => {
+    await using server = await rawServer(sayOk);
+    await cli(["-X", "pAtCh", "-d", "x", server.url]);
+    expect(server.requests[0]).toMatch(/^pAtCh \/ /);
+  });
+
+  test("run() adds, replaces, empties and drops fields with -H", async () => {
+    await using server = await rawServer(sayOk);
+    await cli([
+      "-H",
+      "X-New: 1",
+      "-H",
+      "User-Agent: me",
+      "-H",
+      "X-Empty;",
+      "-H",
+      "Content-Type:",
+      "-d",
+      "x",
+      server.url,
+    ]);
+    const fields = fieldsOf(server.requests[0]!);
+    expect(fields).toMatchObject({ "x-new": "1", "user-agent": "me", "x-empty": "" });
+    expect(fields).not.toHaveProperty("content-type");
+    expect(server.requests[0]!.match(/user-agent/gi)).toHaveLength(1);
+  });
+
+  test("run() drops what the client would send by itself, and does not show it either", async () => {
+    await using server = await rawServer(sayOk);
+    const { stderr } = await cli(["-v", "-H", "User-Agent:", server.url]);
+    expect(Object.keys(fieldsOf(server.requests[0]!))).toEqual(["host", "accept"]);
+    expect(stderr).not.toMatch(/user-agent/i);
+  });
+
+  test("run() sends the credentials of a URL, and shows them nowhere", async () => {
+    await using server = await rawServer(sayOk);
+    const url = `http://user:secret@127.0.0.1:${server.port}/`;
+    const result = await cli(["-v", "--timeline", url]);
+    expect(fieldsOf(server.requests[0]!).authorization).toBe(`Basic ${Buffer.from("user:secret").toString("base64")}`);
+    expect(result.stderr).toContain("> Authorization: Basic (hidden)");
+    for (const secret of ["secret", "user", Buffer.from("user:secret").toString("base64")]) {
+      expect(result.stderr).not.toContain(secret);
+    }
+  });
+
+  test("run() connects to a unix socket", async () => {
+    const path = join(folder, "socket");
+    await using server = await rawServer(sayOk, path);
+    const result = await cli(["--unix-socket", path, "http://anything/x"]);
+    expect([result.stdout.toString(), result.code]).toEqual(["body\n", 0]);
+    expect(fieldsOf(server.requests[0]!).host).toBe("anything");
+  });
+});
+
+describe("exit codes", () => {
+  const answers: [string, (request: SeenRequest) => void, string[], number, RegExp][] = [
+    ["an empty reply", ({ socket }) => socket.destroy(), [], 52, /^persistconn: .*\n$/],
+    ["a truncated body", says("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"), [], 18, /^persistconn: .*\n$/],
+    ["a broken head", says("HTTP/1.1 200 OK\r\nbad\0: x\r\n\r\n"), [], 8, /^persistconn: .*\n$/],
+    ["half a head", says("HTTP/1.1 200 OK\r\nConte"), [], 56, /^persistconn: .*\n$/],
+    ["silence", () => {}, ["-m", "50ms"], 28, /^persistconn: .*\n$/],
+    ["a status with -f", says("HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\nx"), ["-f"], 22, /status 404\n$/],
+  ];
+  test.each(answers)("run() tells %s", async (_, answer, argv, code, stderr) => {
+    await using server = await rawServer(answer);
+    const result = await cli([...argv, server.url]);
+    expect(result.stderr).toMatch(stderr);
+    expect(result.code).toBe(code);
+  });
+
+  test("run() prints what came of a truncated body, and says that it is not all", async () => {
+    await using server = await rawServer(says("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"));
+    const result = await cli([server.url]);
+    expect([result.stdout.toString(), result.code]).toEqual(["12345", 18]);
+  });
+
+  test("run() tells a refused connection, with its facts at -v", async () => {
+    const { port } = await rawServer(sayOk).then(async (server) => {
+      await server[Symbol.asyncDispose]();
+      return server;
+    });
+    const result = await cli(["-v", `http://127.0.0.1:${port}/`]);
+    expect(result.code).toBe(7);
+    expect(result.stderr).toContain("  code: ERR_HTTP_DIAL\n");
+    expect(result.stderr).toMatch(/ {2}attempts: .*ECONNREFUSED/);
+  });
+
+  const words: [string, string[], number, RegExp][] = [
+    ["no URL", [], 2, /^persistconn: no URL given\nUsage: /],
+    ["a URL that is none", ["http://a:b:c/"], 3, /^persistconn: Cannot parse URL http:\/\/a:b:c\/\n$/],
+    ["a URL with a line feed", ["http://a/\nb"], 3, /^persistconn: /],
+    ["another scheme", ["gopher://a/"], 1, /only http and https/],
+    ["a method that is none", ["-X", "G T", "http://127.0.0.1/"], 43, /^persistconn: /],
+    ["a default that no request goes without", ["-H", "Host:", "http://127.0.0.1/"], 43, /Cannot leave out host/],
+    ["a field that is none", ["-H", "a b: c", "http://127.0.0.1/"], 43, /^persistconn: /],
+    [
+      "a file of data that is not there",
+      ["-d", "@/nonexistent/x", "http://127.0.0.1/"],
+      26,
+      /Cannot read \/nonexistent\/x/,
+    ],
+    [
+      "a file of certificates that is not there",
+      ["--cacert", "/nonexistent/x", "http://127.0.0.1/"],
+      77,
+      /Cannot read/,
+    ],
+  ];
+  test.each(words)("run() tells %s before anything is sent", async (_, argv, code, stderr) => {
+    const result = await cli(argv);
+    expect(result.stderr).toMatch(stderr);
+    expect(result.code).toBe(code);
+  });
+
+  test("run() tells an output that cannot be written", async () => {
+    await using server = await rawServer(sayOk);
+    const result = await cli(["-o", folder, server.url]);
+    expect(result.stderr).toMatch(/^persistconn: Cannot write to .*EISDIR/);
+    expect(result.code).toBe(23);
+  });
+
+  test("run() tells an interrupt while it waits for an answer", async () => {
+    const interrupt = new AbortController();
+    await using server = await rawServer(() => interrupt.abort(new Error("interrupted")));
+    const result = await cli([server.url], { signal: interrupt.signal });
+    expect([result.code, result.stderr]).toEqual([130, "persistconn: interrupted\n"]);
+  });
+
+  test("run() tells that a server speaks no TLS", async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo; // a TCP server that listens has one
+    const result = await cli([`https://127.0.0.1:${port}/`]);
+    server.close();
+    expect(result.stderr).toMatch(/^persistconn: .*\n$/);
+    expect(result.code).toBe(35);
+  });
+});
+
+describe("stderr", () => {
+  test("run() draws a timeline when asked, none with -s, and none where stderr is no terminal", async () => {
+    await using server = await rawServer(sayOk);
+    const lines = (await cli(["--timeline", server.url, server.url])).stderr.split("\n");
+    expect(lines[0]).toMatch(/^GET http:\/\/127\.0\.0\.1:\d+\/ -> 200 OK, 5 bytes in [\d.]+ ms$/);
+    expect(lines[1]).toMatch(/^ {2}connection \d+, new: 127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+$/);
+    const names = lines.filter((line) => line.startsWith("  ")).map((line) => line.trim().split(/[ ,]/)[0]);
+    expect(names).toEqual([
+      "connection",
+      "queue",
+      "connect",
+      "write",
+      "wait",
+      "body",
+      "connection",
+      "queue",
+      "write",
+      "wait",
+      "body",
+    ]);
+    expect(lines.filter((line) => /connection \d+, reused/.test(line))).toHaveLength(1);
+
+    expect((await cli([server.url], { stderrTty: true })).stderr).toMatch(/connection \d+, new/);
+    expect((await cli(["-s", "--timeline", server.url], { stderrTty: true })).stderr).toBe("");
+    expect((await cli([server.url])).stderr).toBe("");
+  });
+
+  test("run() begins the timeline on a line of its own when the body ends without one", async () => {
+    await using server = await rawServer(({ socket }) => socket.write(ok("no line end")));
+    expect((await cli([server.url], { stderrTty: true, stdoutTty: true })).stderr).toMatch(/^\nGET /);
+  });
+
+  test("run() with -v shows heads and events", async () => {
+    await using server = await rawServer(({ socket }) => socket.write(ok("x", "X-Esc: \x9b2J\r\n"), "latin1"));
+    const { stderr } = await cli(["-v", "-H", "X-Mine: yes", server.url]);
+    expect(stderr).toMatch(/^> GET \/ HTTP\/1\.1$/m);
+    expect(stderr).toMatch(/^> Host: 127\.0\.0\.1:\d+$/m);
+    expect(stderr).toMatch(/^> X-Mine: yes$/m);
+    expect(stderr).toMatch(/^< HTTP\/1\.1 200 OK$/m);
+    expect(stderr).toMatch(/^< X-Esc: \\x9b2J$/m);
+    expect(stderr).toMatch(/^\* +[\d.]+ ms dial-done /m);
+  });
+});
+
+describe("load", () => {
+  test("run() with -n and -c sends so many with so many connections at most, and sums up", async () => {
+    await using server = await rawServer(sayOk);
+    const { stdout, code } = await cli(["-n", "50", "-c", "5", server.url]);
+    const text = stdout.toString();
+    expect(code).toBe(0);
+    expect(server.requests).toHaveLength(50);
+    expect(server.accepted).toBeLessThanOrEqual(5);
+    expect(text).toMatch(/^requests {5}50 by 5 workers in /m);
+    expect(text).toMatch(/^answers {6}50 with 200$/m);
+    expect(text).toMatch(/^failures {5}0$/m);
+    expect(text).toContain(`connections  ${server.accepted} dialed; ${50 - server.accepted} answers on a reused one`);
+    expect(text).toMatch(/^latency {6}p50 .* p90 .* p99 .* max .*$/m);
+    expect(text).toMatch(/^received {5}250 B of bodies$/m);
+  });
+
+  test("run() with -n counts failures by kind, and exits with the first one's code", async () => {
+    let n = 0;
+    await using server = await rawServer(({ socket }) => {
+      if (++n % 2 === 0) socket.destroy();
+      else socket.write(ok("x"));
+    });
+    const { stdout, code } = await cli(["-n", "10", server.url]);
+    expect(stdout.toString()).toMatch(/^failures {5}5\n {13}5 × ConnectionClosedError/m);
+    expect(code).toBe(52);
+  });
+
+  test("run() with -n sends the same body each time", async () => {
+    await using server = await rawServer(sayOk);
+    await cli(["-n", "10", "-c", "3", "--json", '{"a":1}', server.url]);
+    expect(new Set(server.requests.map(bodyOf))).toEqual(new Set(['{"a":1}']));
+  });
+});
