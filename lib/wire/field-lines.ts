@@ -24,10 +24,10 @@ export function valueEnd(text: string, start: number, end: number): number {
 /** Four numbers a field, as in SpanStore, into `text`. */
 export class TextFieldLines implements FieldLines {
   readonly #text: string;
-  readonly #spans: ArrayLike<number>;
+  readonly #spans: readonly number[];
   readonly length: number;
 
-  constructor(text: string, spans: ArrayLike<number>, length: number) {
+  constructor(text: string, spans: readonly number[], length: number) {
     this.#text = text;
     this.#spans = spans;
     this.length = length;

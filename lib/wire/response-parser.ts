@@ -255,7 +255,12 @@ export class ResponseParser {
         const consumed = errorOffset(this.#llhttp);
         this.#consume(consumed);
         pos += consumed;
-        this.#headIsWhole(this.#headText(view, from, pos), spans, sink);
+        if (this.#held === null) {
+          this.#headIsWhole(latin1(view, from, pos), view, from, spans, sink);
+        } else {
+          this.#held.append(view, from, pos);
+          this.#headIsWhole(this.#held.text(), this.#held.view(), 0, spans, sink);
+        }
         return pos;
       } else {
         return this.#headRefused(answer, spans, view, from, pos, end);
@@ -275,12 +280,6 @@ export class ResponseParser {
   #hold(view: Uint8Array, start: number, end: number): void {
     this.#held ??= new ByteHoard();
     this.#held.append(view, start, end);
-  }
-
-  #headText(view: Uint8Array, start: number, end: number): string {
-    if (this.#held === null) return latin1(view, start, end);
-    this.#held.append(view, start, end);
-    return this.#held.text();
   }
 
   /**
@@ -360,7 +359,7 @@ export class ResponseParser {
       }
       let parsed: ResponseHead;
       try {
-        parsed = interpretHead(normal, spans, this.#kind, this.#closing);
+        parsed = interpretHead(normal, bytes, 0, spans, this.#kind, this.#closing);
       } catch (error) {
         throw this.#asProtocolError(error, normal);
       }
@@ -370,10 +369,10 @@ export class ResponseParser {
     throw refusal;
   }
 
-  #headIsWhole(text: string, spans: SpanStore, sink: ResponseSink): void {
+  #headIsWhole(text: string, bytes: Uint8Array, base: number, spans: SpanStore, sink: ResponseSink): void {
     let head: ResponseHead;
     try {
-      head = interpretHead(text, spans, this.#kind, this.#closing);
+      head = interpretHead(text, bytes, base, spans, this.#kind, this.#closing);
     } catch (error) {
       this.#tryNormalized(text, this.#asProtocolError(error, text), sink);
       return;
