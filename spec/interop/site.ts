@@ -31,7 +31,7 @@ export interface Site {
   readonly root: string;
   readonly small: Buffer;
   readonly bigBytes: number;
-  /** Of `big.bin`, in hex; `keystream` with the same seed and length gives the same bytes. */
+  /** Of `big.bin`, in hex. */
   readonly bigSha256: string;
   readonly seed: number;
   readonly cert: string;

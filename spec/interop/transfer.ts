@@ -19,7 +19,7 @@ export interface TransferSettings {
 }
 export interface TransferReport {
   readonly bytes: number;
-  /** Of what this side read or wrote. */
+  /** What this side read or wrote. */
   readonly sha256: string;
   /** What the origin says it received; null for a download. */
   readonly received: Received | null;
@@ -35,6 +35,9 @@ const PAUSE_MS = 2;
 const LONG_PAUSE_EVERY = 32;
 const LONG_PAUSE_MS = 60;
 const SAMPLE_MS = 10;
+const ROTATING_BYTES = 4 * 2 ** 20;
+/** Before the start: threads that load and compile our own modules still take and give back some 25 MiB. */
+const SETTLE_MS = 1_000;
 
 const settings = programSettings<TransferSettings>();
 const transport = new Transport({ tls: { ca: settings.ca } });
@@ -57,21 +60,31 @@ async function download(): Promise<number> {
   return bytes;
 }
 
-async function* hashed(): AsyncGenerator<Uint8Array> {
-  for (const block of keystream(settings.seed, settings.bytes)) {
+/**
+ * A body that costs no memory of its own, so that what grows is the client's: some blocks, numbered anew and given
+ * again and again. A client that held back as many of them would send the wrong numbers, and another SHA-256.
+ */
+async function* body(): AsyncGenerator<Uint8Array> {
+  const blocks = [...keystream(settings.seed, ROTATING_BYTES)];
+  for (let left = settings.bytes, n = 0; left > 0; n++) {
+    const block = blocks[n % blocks.length]?.subarray(0, left);
+    if (block === undefined) return;
+    block.writeUInt32BE(n);
     hash.update(block);
     yield block;
+    left -= block.length;
   }
 }
 
 async function upload(): Promise<Received> {
   const headers = { "content-length": String(settings.bytes) };
-  const answer = await client.post(`${settings.origin}/upload?slow`, { headers, body: hashed() });
+  const answer = await client.post(`${settings.origin}/upload?slow`, { headers, body: body() });
   return JSON.parse(await answer.text()); // the origin of servers/origin.ts answers so
 }
 
 async function transfer(): Promise<TransferReport> {
   await (await client.get(`${settings.origin}/small.txt`)).bytes(); // so that loading and dialing do not count
+  await pause(SETTLE_MS);
   const residentBefore = process.memoryUsage.rss();
   let residentMost = residentBefore;
   const sample = () => {

@@ -18,11 +18,14 @@ export interface DoubleAnswererSettings {
 export interface DoubleAnswererReady {
   readonly port: number;
 }
-export interface Unasked {
-  /** The client's port. */
+/** One message that was sent, due or not. */
+export interface Sent {
+  /** Of the connection: in the order of their arrival, and the client's port. */
+  readonly connection: number;
   readonly port: number;
-  /** The target it repeats. */
+  /** The target that it answers, and whether it is the second to do so. */
   readonly target: string;
+  readonly unasked: boolean;
   /** The kernel took it between these. */
   readonly before: number;
   readonly after: number;
@@ -30,30 +33,29 @@ export interface Unasked {
 
 const settings = programSettings<DoubleAnswererSettings>();
 const chance = seeded(settings.seed);
-let unasked: Unasked[] = [];
+let connections = 0;
+let sent: Sent[] = [];
 
 function serve(socket: net.Socket): void {
+  const connection = connections++;
   const port = socket.remotePort ?? 0;
   let unread = "";
   socket.setNoDelay(true);
   socket.on("error", () => {}); // the client closes what spoke unasked
-  // A write of a few bytes to a socket that has none waiting is in the kernel when it returns.
-  const send = (target: string, text: string) => {
+  /** A write of a few bytes to a socket that has none waiting is in the kernel when it returns. */
+  const send = (target: string, ...unasked: boolean[]) => {
     if (socket.destroyed || !socket.writable) return;
     const before = stamp();
-    socket.write(text);
-    unasked.push({ port, target, before, after: stamp() });
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${target.length}\r\n\r\n${target}`.repeat(unasked.length));
+    const after = stamp();
+    for (const second of unasked) sent.push({ connection, port, target, unasked: second, before, after });
   };
   const answerTo = (target: string) => {
-    const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${target.length}\r\n\r\n${target}`;
     const kind = chance.below(4);
-    if (kind === 1) {
-      send(target, answer + answer);
-      return;
-    }
-    socket.write(answer);
-    if (kind === 2) setImmediate(send, target, answer);
-    if (kind === 3) setTimeout(send, 1 + chance.below(settings.delayMax), target, answer);
+    if (kind === 1) return send(target, false, true);
+    send(target, false);
+    if (kind === 2) setImmediate(send, target, true);
+    if (kind === 3) setTimeout(send, 1 + chance.below(settings.delayMax), target, true);
   };
   socket.setEncoding("latin1").on("data", (text: string) => {
     unread += text;
@@ -67,8 +69,8 @@ function serve(socket: net.Socket): void {
 const server = net.createServer(serve).listen(0, "127.0.0.1", () => {
   const ready: DoubleAnswererReady = { port: portOf(server) };
   serveParent(ready, () => {
-    const seen = unasked;
-    unasked = [];
+    const seen = sent;
+    sent = [];
     return seen;
   });
 });
