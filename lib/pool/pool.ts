@@ -414,8 +414,8 @@ export class Pool<C, T = unknown> {
       this.#abandon(at, slot); // its connection would be refused by the pool
       return;
     }
-    const heir = at.wants.firstBare;
-    if (heir !== null && at.wants.bareSize > at.idle.size && this.#worthWaitingFor(at, slot)) {
+    const heir = this.#uncovered(at);
+    if (heir !== null && this.#worthWaitingFor(at, slot)) {
       at.wants.bind(heir, slot);
       this.#boundTo.set(slot, heir);
     } else if (list === at.detached && list.size >= Math.max(1, at.waiting)) {
@@ -434,6 +434,17 @@ export class Pool<C, T = unknown> {
     return this.#limits.maxConnsPerHost === 0 || at.slots < this.#limits.maxConnsPerHost;
   }
 
+  /**
+   * Who waits with nothing to come: neither a dial nor, counted from the front, an idle connection. The one in line after
+   * those whom the idle connections serve, where he is the last; else the first, who will be served from the idle ones
+   * and then leaves his dial to the next.
+   */
+  #uncovered(at: PerKey<C, T>): WantConn<C, T> | null {
+    const missing = at.wants.bareSize - at.idle.size;
+    if (missing <= 0) return null;
+    return missing === 1 ? at.wants.lastBare : at.wants.firstBare;
+  }
+
   /** Gives a dial to everybody who needs one, as far as slots go. */
   #dialForAll(at: PerKey<C, T>): void {
     for (let want = at.freshWants.firstBare; want !== null; want = at.freshWants.firstBare) {
@@ -443,8 +454,7 @@ export class Pool<C, T = unknown> {
       // take, hold all others: without this it would wait as long as they live.
       else this.#closeIdleOne(at, at.idle.bottom, "too-many-idle-per-host");
     }
-    while (at.wants.bareSize > at.idle.size) {
-      const want = at.wants.firstBare!; // bareSize is above 0
+    for (let want = this.#uncovered(at); want !== null; want = this.#uncovered(at)) {
       const loose = at.loose;
       if (loose !== null && this.#worthWaitingFor(at, loose)) {
         loose.side.list?.remove(loose.side);
@@ -458,7 +468,8 @@ export class Pool<C, T = unknown> {
 
   // After each move
 
-  #settle(at: PerKey<C, T>): void {
+  /** Makes good what a move left to be done for the key; does nothing where nothing is. */
+  #mend(at: PerKey<C, T>): void {
     if (at.waiting > 0) {
       this.#dialForAll(at);
       if (at.idle.size > 0 && at.wants.size > 0) {
@@ -477,11 +488,16 @@ export class Pool<C, T = unknown> {
     at.claimed = claimed;
     if (this.#limits.maxIdleConns > 0) this.#evict();
     this.#forgetIfEmpty(at);
+  }
+
+  #settle(at: PerKey<C, T>): void {
+    this.#mend(at);
     if (this.#checking && this.#outside === 0) this.#check();
   }
 
   #settleAll(): void {
-    for (const at of [...this.#keys.values()]) this.#settle(at);
+    for (const at of [...this.#keys.values()]) this.#mend(at);
+    if (this.#checking && this.#outside === 0) this.#check();
   }
 
   /** closeIdle() was called while some waited, who then left: what they would have taken goes too. */

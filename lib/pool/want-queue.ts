@@ -34,6 +34,11 @@ export class WantQueue<C, T> {
     return link === null ? null : link.item;
   }
 
+  get lastBare(): WantConn<C, T> | null {
+    const link = this.#bare.last;
+    return link === null ? null : link.item;
+  }
+
   push(want: WantConn<C, T>): void {
     this.#line.push(want.line);
     this.#bare.push(want.bare);

@@ -26,7 +26,8 @@ export class Harness {
   now = 1_000;
   batch = 0;
   #turns: { batch: number; fire: (batch: number) => void }[] = [];
-  /** Called in place of logging, where a spec wants to act inside a callback. */
+  /** Where a spec wants to act inside a callback. */
+  onError: ((name: string) => void) | null = null;
   onConn: ((name: string, slot: Slot<number>) => void) | null = null;
   onClose: ((slot: Slot<number>) => void) | null = null;
 
@@ -71,7 +72,10 @@ export class Harness {
         this.#log.push(`${name} has ${slot.conn}${slot.reused ? " (reused)" : ""}`);
         this.onConn?.(name, slot);
       },
-      (error) => this.#log.push(`${name} failed: ${error.message}`),
+      (error) => {
+        this.#log.push(`${name} failed: ${error.message}`);
+        this.onError?.(name);
+      },
       name,
     );
     this.pool.get(want);
@@ -114,7 +118,7 @@ export class Harness {
     this.endTurns();
   }
 
-  /** A connection that was used once and is idle, for each name: `idle("a")` leaves connection 1 idle at key `k`. */
+  /** Leaves `count` connections idle that were used once, the last one on top; the log starts anew. */
   warm(count: number, key = "k"): void {
     const first = this.slots.length + 1;
     for (let i = 0; i < count; i++) this.get(`warm-${i}`, key);
