@@ -313,7 +313,11 @@ export class ResponseParser {
     const refusal = this.#refusalAt(errorReason(this.#llhttp), offset, view, at, from, end);
     const heldBefore = this.#held?.length ?? 0;
     // What stands at an offset of the head, whether it is held or still in view.
-    const byteAt = (i: number) => (i < heldBefore ? this.#held?.at(i) : view[from + i - heldBefore]);
+    const byteAt = (i: number) => {
+      if (i < heldBefore) return this.#held?.at(i);
+      const inView = from + i - heldBefore;
+      return inView < end ? view[inView] : undefined;
+    };
     if (!mayNormalize(answer, offset, byteAt)) throw refusal;
     this.#refusal = refusal;
     this.#phase = "slow-head";
@@ -476,7 +480,7 @@ function mayNormalize(answer: number, offset: number, byteAt: (i: number) => num
   let i = byte === SP || byte === TAB ? offset : offset - 1;
   if (byteAt(i) !== SP && byteAt(i) !== TAB) return false;
   while (byteAt(i) === SP || byteAt(i) === TAB) i--;
-  return byteAt(i) === LF;
+  return byteAt(i) === LF && byteAt(i - 1) === CR;
 }
 
 // A Buffer knows latin1 and a plain Uint8Array does not; the reader lends the same one each time.
