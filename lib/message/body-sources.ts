@@ -204,14 +204,17 @@ export class PartsSource implements ChunkSource {
 export class FactorySource implements ChunkSource {
   readonly #make: () => Promise<ChunkSource>;
   #made: Promise<ChunkSource> | null = null;
+  #destroyed = false;
   constructor(make: () => Promise<ChunkSource>) {
     this.#make = make;
   }
   async next(): Promise<{ done?: boolean | undefined; value?: unknown }> {
     this.#made ??= this.#make();
-    return (await this.#made).next();
+    const source = await this.#made;
+    return this.#destroyed ? { done: true } : source.next();
   }
   destroy(reason: unknown): void {
+    this.#destroyed = true;
     // One that is still being made is destroyed when it is there.
     this.#made?.then((source) => source.destroy(reason)).catch(ignore);
   }

@@ -12,7 +12,7 @@
  */
 
 import type { Readable } from "node:stream";
-import type { ReadableByteStreamController, ReadableStream } from "node:stream/web";
+import type { ReadableByteStreamController } from "node:stream/web";
 
 /** Body bytes as they come: the side that the connection implements. */
 export interface BodySource {
@@ -132,7 +132,7 @@ export class ResponseBody {
         cancel: () => this.close(),
       },
       { highWaterMark: 0 },
-    );
+    ) as ReadableStream<string>; // the global type, whichever library declares it
   }
 
   /** A Node Readable over it. Destroying it early closes. */
@@ -164,8 +164,7 @@ export class ResponseBody {
     this.#source.close();
     this.#endWait?.(closedError());
     this.#endWait = null;
-    // A stream that is being cancelled is closed already and takes no error.
-    if (this.#controller !== null) errorUnlessOver(this.#controller);
+    this.#controller?.error(closedError()); // no word to a stream that is over, or is being cancelled
   }
 
   #begin(): void {
@@ -218,14 +217,12 @@ export class ResponseBody {
     controller.byobRequest?.respond(0); // or a reader with a buffer of its own would wait for ever
   }
 
+  /** One chunk for each `_read`: Node asks again, and would ask beside a loop of ours. */
   async #pushInto(stream: Readable): Promise<void> {
     try {
-      for (;;) {
-        let chunk = this.#tryRead();
-        if (chunk === undefined) chunk = await this.#wait();
-        if (stream.destroyed) return;
-        if (!stream.push(chunk === null ? null : own(chunk)) || chunk === null) return;
-      }
+      let chunk = this.#tryRead();
+      if (chunk === undefined) chunk = await this.#wait();
+      if (!stream.destroyed) stream.push(chunk === null ? null : own(chunk));
     } catch (error) {
       stream.destroy(error as Error); // what a body fails with is an error, or the caller's own reason
     }
@@ -326,14 +323,6 @@ function joined(chunks: readonly Uint8Array[]): OwnBytes {
     at += chunk.length;
   }
   return all;
-}
-
-function errorUnlessOver(controller: ReadableByteStreamController): void {
-  try {
-    controller.error(closedError());
-  } catch {
-    // Closed or cancelled before: whoever reads it has learned its end already.
-  }
 }
 
 export function usedError(): TypeError {

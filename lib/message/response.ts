@@ -11,7 +11,6 @@
  */
 
 import type { Readable } from "node:stream";
-import type { ReadableStream } from "node:stream/web";
 import { type Headers, headersOver, PairLines } from "./headers.ts";
 import { MadeBacking, madeBacking, NOTHING } from "./made-response.ts";
 import { inspectCustom } from "./options.ts";
