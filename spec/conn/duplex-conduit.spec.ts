@@ -1,0 +1,135 @@
+import { Duplex } from "node:stream";
+import { describe, expect, test } from "vitest";
+import { DuplexConduit } from "../../lib/conn/duplex-conduit.ts";
+import { duplexPair } from "../support/duplex-pair.ts";
+import { checkLeaks } from "../support/leak-check.ts";
+import { conduitContract, type FarEnd, quiet, Recorder, until } from "./conduit-contract.ts";
+
+checkLeaks();
+
+class DuplexFarEnd implements FarEnd {
+  readonly #stream: Duplex;
+  readonly #chunks: Buffer[] = [];
+  sawEnd = false;
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+    stream.on("data", (chunk) => this.#chunks.push(chunk));
+    for (const event of ["end", "close", "error"]) {
+      stream.on(event, () => {
+        this.sawEnd = true;
+      });
+    }
+  }
+
+  get received(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#stream.write(bytes);
+  }
+
+  end(): void {
+    this.#stream.end();
+  }
+
+  reset(): void {
+    this.#stream.destroy(new Error("reset"));
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+}
+
+conduitContract({
+  name: "a Duplex",
+  tooMuch: 300_000,
+  provesRefusal: false,
+  async make() {
+    const [one, two] = duplexPair();
+    const conduit = new DuplexConduit(one);
+    return {
+      conduit,
+      far: new DuplexFarEnd(two),
+      async close() {
+        conduit.destroy();
+        two.destroy();
+      },
+    };
+  },
+});
+
+describe("DuplexConduit", () => {
+  test("tells nothing from inside a call, and in order, though the stream answers at once", async () => {
+    const echo = new Duplex({
+      read() {},
+      write(chunk, _encoding, done) {
+        this.push(`echo ${chunk}`);
+        this.push(null);
+        done();
+      },
+    });
+    const conduit = new DuplexConduit(echo);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    await quiet();
+    sink.call(() => conduit.write("hello"));
+    await until(() => sink.count("end") > 0, "the end");
+    expect(sink.story).toBe("data end");
+    expect(sink.bytes.toString()).toBe("echo hello");
+    conduit.destroy();
+  });
+
+  test("takes the strings of a stream with an encoding as the text they are", async () => {
+    const [one, two] = duplexPair();
+    one.setEncoding("utf8");
+    const conduit = new DuplexConduit(one);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    two.write("grüße");
+    await until(() => sink.bytes.length === 7, "the bytes");
+    expect(sink.bytes.toString("utf8")).toBe("grüße");
+    conduit.destroy();
+  });
+
+  test("a failed write is told, by its answer or as an error", async () => {
+    const failing = new Duplex({
+      read() {},
+      write(_chunk, _encoding, done) {
+        done(new Error("it broke"));
+      },
+    });
+    const conduit = new DuplexConduit(failing);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    expect(sink.call(() => conduit.write("hello"))).toMatchObject({ message: "it broke" });
+    await until(() => sink.errors.length > 0, "the error");
+    expect(sink.call(() => conduit.write("more"))).toMatchObject({ message: "it broke" });
+    expect(sink.story).toBe("error");
+  });
+
+  test("a stream that somebody else destroys is told as an error", async () => {
+    const [one] = duplexPair();
+    const conduit = new DuplexConduit(one);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    one.destroy();
+    await until(() => sink.errors.length > 0, "the error");
+    expect(sink.errors[0]).toMatchObject({ code: "ERR_HTTP_CONNECTION_CLOSED" });
+  });
+
+  test("has no facts, unless they are given", () => {
+    const [one, two] = duplexPair();
+    expect(new DuplexConduit(one).facts).toMatchObject({ remoteAddress: null, tls: null });
+    const facts = { localAddress: null, localPort: null, remoteAddress: "10.0.0.1", remotePort: 443, tls: null };
+    expect(new DuplexConduit(two, facts).facts).toBe(facts);
+    one.destroy();
+    two.destroy();
+  });
+});
