@@ -13,13 +13,13 @@ const SHOW_AFTER_MS = 500;
 /** Ten a second are as many as an eye follows; more would be paid for in writes. */
 const REDRAW_AFTER_MS = 100;
 
-export interface ProgressTarget {
+interface Terminal {
   write(text: string): unknown;
-  readonly columns?: number | undefined;
 }
 
 export class Progress {
-  readonly #out: ProgressTarget;
+  readonly #out: Terminal;
+  readonly #columns: number;
   readonly #clock: Clock;
   readonly #glyphs: Glyphs;
   /** Bytes to come; null where nobody said. */
@@ -29,8 +29,9 @@ export class Progress {
   #bytes = 0;
   #shown = false;
 
-  constructor(out: ProgressTarget, clock: Clock, total: number | null, glyphs: Glyphs = UNICODE_GLYPHS) {
+  constructor(out: Terminal, columns: number, clock: Clock, total: number | null, glyphs: Glyphs = UNICODE_GLYPHS) {
     this.#out = out;
+    this.#columns = columns;
     this.#clock = clock;
     this.#total = total;
     this.#glyphs = glyphs;
@@ -44,7 +45,7 @@ export class Progress {
     if (now - this.#drawnAt < REDRAW_AFTER_MS) return;
     this.#drawnAt = now;
     this.#shown = true;
-    const line = progressLine(this.#bytes, this.#total, now - this.#startedAt, this.#out.columns ?? 80, this.#glyphs);
+    const line = progressLine(this.#bytes, this.#total, now - this.#startedAt, this.#columns, this.#glyphs);
     this.#out.write(`\r${line}\u001b[K`);
   }
 

@@ -118,6 +118,7 @@ class Run {
     } catch (error) {
       return this.#failed(error);
     } finally {
+      this.#file?.abandon();
       // Nothing is wanted of it any more; close() would wait for an exchange that was left in the middle.
       await transport?.destroy();
     }
@@ -230,7 +231,7 @@ class Run {
     const toScreen = this.#file === null && stdout.isTTY === true;
     if (this.#options.silent || !stderr.isTTY || toScreen) return null;
     const length = response.headers.get("content-length");
-    return new Progress(stderr, clock, length === null ? null : Number(length), this.#glyphs);
+    return new Progress(stderr, columnsOf(stderr), clock, length === null ? null : Number(length), this.#glyphs);
   }
 
   #drawTimeline(request: Request, response: Response, bytes: number): void {
@@ -239,12 +240,11 @@ class Run {
     const { stderr, stdout } = this.#io;
     const broken = this.#file === null && stdout.isTTY === true && stderr.isTTY === true && !this.#stdout.atLineStart;
     const exchange = { method: request.method, url: request.url, status, statusText, bytes, timings, connection };
-    stderr.write(`${broken ? "\n" : ""}${renderTimeline(exchange, stderr.columns ?? 80, this.#glyphs)}`);
+    stderr.write(`${broken ? "\n" : ""}${renderTimeline(exchange, columnsOf(stderr), this.#glyphs)}`);
   }
 
   /** Tells what went wrong, in one line and with -v in more, and gives its exit code. */
   #failed(error: unknown): number {
-    this.#file?.abandon();
     if (this.#io.signal.aborted) {
       this.#io.stderr.write("persistconn: interrupted\n");
       return exitCode("interrupted");
@@ -257,6 +257,11 @@ class Run {
     this.#io.stderr.write(`${lines.join("\n")}\n`);
     return exitCode(kindOf(error));
   }
+}
+
+/** A terminal that does not know its width says 0; what is no terminal says nothing. */
+function columnsOf(stream: Io["stderr"]): number {
+  return stream.columns || 80;
 }
 
 function kindOf(error: unknown): ExitKind {

@@ -52,7 +52,7 @@ describe("Progress", () => {
   function progress() {
     const written: string[] = [];
     const clock = new StandingClock();
-    const line = new Progress({ write: (text) => written.push(text), columns: 60 }, clock, null, ASCII_GLYPHS);
+    const line = new Progress({ write: (text) => written.push(text) }, 60, clock, null, ASCII_GLYPHS);
     return { written, clock, line };
   }
 

@@ -2,10 +2,13 @@
 
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createServer as createTlsServer, type Server } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CertificateAuthority } from "../support/certs.ts";
+import { StandingClock } from "./standing-clock.ts";
 import { cli, ok, rawServer, type SeenRequest } from "./support.ts";
 
 let folder = "";
@@ -82,6 +85,28 @@ describe("stdout", () => {
     await using server = await rawServer(({ text, socket }) => socket.write(ok(text.slice(4, 6))));
     const result = await cli([`${server.url}/1`, `${server.url}/2`, `${server.url}/3`]);
     expect([result.stdout.toString(), server.accepted, result.code]).toEqual(["/1/2/3", 1, 0]);
+  });
+
+  test("run() keeps what came before and after a URL that failed in one file", async () => {
+    await using server = await rawServer(({ text, socket }) => {
+      if (text.startsWith("GET /2")) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut");
+      else socket.write(ok(text.slice(4, 6)));
+    });
+    const path = join(folder, "several");
+    const result = await cli(["-o", path, `${server.url}/1`, `${server.url}/2`, `${server.url}/3`]);
+    expect([readFileSync(path, "utf8"), result.code]).toEqual(["/1cut/3", 18]);
+  });
+
+  test("run() leaves no connection behind", async () => {
+    const sockets: Socket[] = [];
+    await using server = await rawServer(({ socket }) => {
+      sockets.push(socket);
+      socket.write(ok("x"));
+    });
+    await cli([server.url]);
+    const [socket] = sockets;
+    if (socket !== undefined && !socket.closed) await once(socket, "close");
+    expect(sockets).toHaveLength(1);
   });
 
   test("run() goes on after a URL that failed, and says so with its exit code", async () => {
@@ -281,6 +306,46 @@ describe("exit codes", () => {
   });
 });
 
+describe("TLS", () => {
+  const authority = new CertificateAuthority();
+  const good = authority.issue({ names: ["IP:127.0.0.1", "DNS:localhost"] });
+  let server: Server;
+  let url = "";
+  beforeAll(async () => {
+    server = createTlsServer(good, (socket) => {
+      socket.setNoDelay(true);
+      socket.on("error", () => {});
+      socket.on("data", () => socket.write(ok("secured")));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`; // a TCP server that listens has one
+  });
+  afterAll(() => {
+    server.close();
+  });
+
+  test("run() refuses a certificate that nobody known has signed", async () => {
+    const result = await cli([url]);
+    expect([result.code, result.stdout.length]).toEqual([60, 0]);
+    expect(result.stderr).toMatch(/^persistconn: .*\n$/);
+  });
+
+  test("run() takes any certificate with -k", async () => {
+    const result = await cli(["-k", url]);
+    expect([result.code, result.stdout.toString()]).toEqual([0, "secured"]);
+  });
+
+  test("run() trusts the certificates of --cacert, and tells the facts of TLS", async () => {
+    const path = join(folder, "ca.pem");
+    writeFileSync(path, authority.cert);
+    const result = await cli(["--timeline", "--cacert", path, url]);
+    expect([result.code, result.stdout.toString()]).toEqual([0, "secured"]);
+    expect(result.stderr).toMatch(/^ {2}connection \d+, new: .*, TLSv1\.3 TLS_\w+/m);
+    expect(result.stderr).toMatch(/^ {2}tls /m);
+  });
+});
+
 describe("stderr", () => {
   test("run() draws a timeline when asked, none with -s, and none where stderr is no terminal", async () => {
     await using server = await rawServer(sayOk);
@@ -306,6 +371,24 @@ describe("stderr", () => {
     expect((await cli([server.url], { stderrTty: true })).stderr).toMatch(/connection \d+, new/);
     expect((await cli(["-s", "--timeline", server.url], { stderrTty: true })).stderr).toBe("");
     expect((await cli([server.url])).stderr).toBe("");
+  });
+
+  test("run() draws a progress line on long downloads, and wipes it, where only stderr is a terminal", async () => {
+    class LeapingClock extends StandingClock {
+      override now(): number {
+        this.time += 600;
+        return this.time;
+      }
+    }
+    await using server = await rawServer(sayOk);
+    const drawn = await cli([server.url], { stderrTty: true, clock: new LeapingClock() });
+    const [line, wiped] = drawn.stderr.split("\u001b[K");
+    expect(line).toMatch(/^\r100 % .* 5 B of 5 B /);
+    expect(wiped).toBe("\r");
+    for (const argv of [["-s", server.url], [server.url]]) {
+      const { stderr } = await cli(argv, { stderrTty: true, stdoutTty: argv.length === 1, clock: new LeapingClock() });
+      expect(stderr).not.toContain("%");
+    }
   });
 
   test("run() begins the timeline on a line of its own when the body ends without one", async () => {

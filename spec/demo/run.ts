@@ -1,8 +1,8 @@
 /**
  * What `make run` shows: real requests over one transport, each with its answer, its timeline and its connection.
  *
- *     npx tsx spec/demo/demo.ts         against a small origin, started in a process of its own
- *     npx tsx spec/demo/demo.ts URL     two requests to that URL, the second over the first one's connection
+ *     npx tsx spec/demo/run.ts         against a small origin, started in a process of its own
+ *     npx tsx spec/demo/run.ts URL     two requests to that URL, the second over the first one's connection
  *
  * Ends by itself: what is idle keeps no process alive.
  */
