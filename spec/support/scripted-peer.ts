@@ -7,6 +7,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
+import { type Clock, systemClock } from "../../lib/clock.ts";
 import { Client, Transport, type TransportOptions } from "../../lib/index.ts";
 
 /** One accepted connection. Bytes that came are kept until a step asks for them. */
@@ -114,6 +115,8 @@ export interface PeerOptions extends TransportOptions {
   serverTls?: TlsOptions;
   /** Listen on this unix socket instead of a port. */
   unixPath?: string;
+  /** The client's time; the network stays real. */
+  clock?: Clock;
 }
 
 export class ScriptedPeer {
@@ -126,10 +129,10 @@ export class ScriptedPeer {
   #taken = 0;
   #wake: (() => void)[] = [];
 
-  constructor(server: Server, secured: boolean, options: TransportOptions) {
+  constructor(server: Server, secured: boolean, options: TransportOptions, clock: Clock) {
     this.#server = server;
     this.#secured = secured;
-    this.transport = new Transport(options);
+    this.transport = new Transport(options, clock);
     this.client = new Client({ transport: this.transport });
     server.on(secured ? "secureConnection" : "connection", (socket: Socket) => {
       this.accepted.push(new PeerConn(socket));
@@ -174,9 +177,9 @@ export class ScriptedPeer {
 
 /** Starts a peer. Use it with `await using`. */
 export async function scriptedPeer(options: PeerOptions = {}): Promise<ScriptedPeer> {
-  const { serverTls, unixPath, ...transport } = options;
+  const { serverTls, unixPath, clock = systemClock, ...transport } = options;
   const server = serverTls === undefined ? createServer({ allowHalfOpen: true }) : createTlsServer(serverTls);
-  const peer = new ScriptedPeer(server, serverTls !== undefined, transport);
+  const peer = new ScriptedPeer(server, serverTls !== undefined, transport, clock);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     if (unixPath === undefined) server.listen(0, "127.0.0.1", resolve);
