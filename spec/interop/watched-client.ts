@@ -14,6 +14,7 @@
 
 import { Client, type HttpError, type Response, Transport, type TransportOptions } from "../../lib/index.ts";
 import { blockLoop, stamp } from "./monotonic.ts";
+import { expect } from "./report.ts";
 import type { Chance } from "./seeded.ts";
 
 /** One request, seen from here. All stamps are nanoseconds of the machine's clock. */
@@ -36,8 +37,9 @@ export class WatchedClient implements AsyncDisposable {
   readonly #portOf = new Map<number, number>();
   #written: number | null = null;
   #connection: number | null = null;
-  /** Why connections were closed, in order. */
+  /** Why connections were closed, in order, and which. */
   readonly closeReasons: string[] = [];
+  readonly #closed = new Set<number | null>();
 
   constructor(options: TransportOptions = {}) {
     this.#transport = new Transport({
@@ -45,7 +47,10 @@ export class WatchedClient implements AsyncDisposable {
       trace: {
         groups: ["connection"],
         on: (event) => {
-          if (event.type === "connection-closed") this.closeReasons.push(event.reason);
+          if (event.type === "connection-closed") {
+            this.closeReasons.push(event.reason);
+            this.#closed.add(event.connection);
+          }
           if (event.type !== "request-write") return;
           this.#written = stamp();
           this.#connection = event.connection;
@@ -53,6 +58,12 @@ export class WatchedClient implements AsyncDisposable {
       },
     });
     this.#client = new Client({ transport: this.#transport });
+  }
+
+  /** Throws unless each connection was closed once, as the trace has it. */
+  expectOneCloseEach(): void {
+    const [told, connections] = [this.closeReasons.length, this.#closed.size];
+    expect(told === connections, `the trace tells ${told} closes of ${connections} connections`);
   }
 
   /** GETs `url`; the loop stands still for `blockAfter` ms between the asking and the first chance to poll. */
