@@ -33,7 +33,6 @@ export class ResponseBody {
   readonly #source: BodySource;
   #state: "unread" | "reading" | "ended" | "closed" = "unread";
   #stream: ReadableStream<OwnBytes> | null = null;
-  #controller: ReadableByteStreamController | null = null;
   /** Rejects the wait under way: the source need not, once it was closed. */
   #endWait: ((reason: unknown) => void) | null = null;
 
@@ -99,10 +98,6 @@ export class ResponseBody {
     const stream = new WebStream(
       {
         type: "bytes",
-        start: (controller: ReadableByteStreamController) => {
-          this.#controller = controller;
-          if (this.#state === "closed") controller.error(closedError());
-        },
         pull: (controller: ReadableByteStreamController) => this.#feed(controller),
         cancel: () => this.close(),
       },
@@ -164,7 +159,6 @@ export class ResponseBody {
     this.#source.close();
     this.#endWait?.(closedError());
     this.#endWait = null;
-    this.#controller?.error(closedError()); // no word to a stream that is over, or is being cancelled
   }
 
   #begin(): void {
@@ -186,10 +180,9 @@ export class ResponseBody {
     return new Promise((resolve, reject) => {
       this.#endWait = reject;
       this.#source.read().then((chunk) => {
-        if (this.#state === "closed") return;
         this.#endWait = null;
-        if (chunk === null) this.#state = "ended";
-        resolve(chunk);
+        if (chunk === null && this.#state === "reading") this.#state = "ended";
+        resolve(chunk); // to nobody, when it was closed meanwhile
       }, reject);
     });
   }

@@ -2,12 +2,16 @@ import { inspect } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import { Headers, PairLines } from "../../lib/message/headers.ts";
 import { Request } from "../../lib/message/request.ts";
+import { RequestBody } from "../../lib/message/request-body.ts";
 import { type BodySource, Response, type ResponseBacking, responseOf } from "../../lib/message/response.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
 const USED = { name: "TypeError", code: "ERR_HTTP_BODY_USED" };
 
-/** A body that a spec feeds step by step; as on a connection, a read under way is left alone by `close()`. */
+/**
+ * A body that a spec feeds step by step; as on a connection, a read under way is left alone by `close()`, and nobody else
+ * may read meanwhile.
+ */
 class FedBody implements BodySource {
   length: number | null = null;
   closed = 0;
@@ -20,9 +24,9 @@ class FedBody implements BodySource {
   feed(item: string | null | { error: unknown }): void {
     this.#items.push(typeof item === "string" ? bytes(item) : item);
     this.#wake?.();
-    this.#wake = null;
   }
   tryRead(): Uint8Array | null | undefined {
+    if (this.#wake !== null) throw new Error("read by two at once");
     const item = this.#items[0];
     if (item === null) return null;
     if (item instanceof Uint8Array || item === undefined) return this.#items.shift() as Uint8Array | undefined;
@@ -35,6 +39,7 @@ class FedBody implements BodySource {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      this.#wake = null;
     }
   }
   close(): void {
@@ -128,6 +133,7 @@ describe.each(WAYS)("Response: %s", (name, read) => {
     ["in one chunk", []],
     ["in two", [3]],
     ["cut inside characters", [7, 9, 10]],
+    ["with empty chunks between", [0, 3, 3, 3, 7]],
     ["byte by byte", Array.from({ length: bytes(TEXT).length - 1 }, (_, i) => i + 1)],
   ];
   test.each(cuts)("gives the whole body that is there already, %s", async (_, at) => {
@@ -314,6 +320,23 @@ describe("Response", () => {
     expect(stream?.locked).toBe(true);
   });
 
+  test("a web stream that was read from and let go is used up for the other ways", async () => {
+    const { response } = over("a", "b", null);
+    const reader = response.body!.getReader();
+    await reader.read();
+    reader.releaseLock();
+    expect(response.bodyUsed).toBe(true);
+    await expect(response.text()).rejects.toMatchObject(USED);
+  });
+
+  test("a web stream rejects its next read when the response was closed", async () => {
+    const { response } = over("a", "b", null);
+    const reader = response.body!.getReader();
+    await reader.read();
+    await response.close();
+    await expect(reader.read()).rejects.toMatchObject(USED);
+  });
+
   test("a locked body cannot be read in another way", async () => {
     const { response } = over("{}", null);
     const reader = response.body!.getReader();
@@ -461,6 +484,18 @@ describe("Response", () => {
       expect([copy.status, copy.headers.get("content-type")]).toEqual([200, "text/x"]);
     });
 
+    test("both may wait for the same chunk", async () => {
+      const fed = over();
+      const copy = fed.response.clone();
+      const texts = [fed.response.text(), copy.text()];
+      await turn();
+      fed.body.feed("a");
+      await turn();
+      fed.body.feed("b");
+      fed.body.feed(null);
+      expect(await Promise.all(texts)).toEqual(["ab", "ab"]);
+    });
+
     test("shares no bytes", async () => {
       const { response } = over("abc", null);
       const copy = response.clone();
@@ -562,6 +597,12 @@ describe("new Response()", () => {
     given.fill(0);
     (await response.bytes()).fill(0);
     expect(await copy.text()).toBe("abc");
+  });
+
+  test("two made of one body share no bytes", async () => {
+    const body = RequestBody.from(bytes("abc"));
+    (await new Response(body).bytes()).fill(0);
+    expect(await new Response(body).text()).toBe("abc");
   });
 
   test("cancels a stream that it was made of when it is closed", async () => {
