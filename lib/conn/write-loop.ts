@@ -93,7 +93,8 @@ export class WriteLoop {
     const head = exchange.outgoing;
     const body = exchange.outgoingBody;
     const memory = body?.memory ?? null;
-    const joined = memory !== null && memory.length <= JOINED_BYTES_MAX && !head.expectContinue;
+    const whole = !head.expectContinue && head.framing.kind !== "chunked";
+    const joined = memory !== null && memory.length <= JOINED_BYTES_MAX && whole;
     if (body !== null && !joined) return this.#writeLong(exchange, body);
 
     let data: string | Piece[] = head.text;

@@ -1,0 +1,176 @@
+/**
+ * A PersistConn over a conduit in memory and on virtual time, with the peer under the spec's hand; its owner and its
+ * callers write down what they are told.
+ */
+
+import type { Conduit, ConduitSink } from "../../lib/conn/conduit.ts";
+import { Exchange, type ExchangeCaller } from "../../lib/conn/exchange.ts";
+import { type MemoryConduit, type MemoryPairOptions, memoryPair } from "../../lib/conn/memory-conduit.ts";
+import { type ConnOwner, PersistConn } from "../../lib/conn/persist-conn.ts";
+import { HttpError, type TimeoutError } from "../../lib/errors.ts";
+import { Request, type RequestInit } from "../../lib/message/request.ts";
+import type { Response } from "../../lib/message/response.ts";
+import { resolveOptions, type TransportOptions } from "../../lib/options.ts";
+import { CallTrace, tracerOf } from "../../lib/trace.ts";
+import type { ResponseHead } from "../../lib/wire/parser-events.ts";
+import { writeHead } from "../../lib/wire/request-writer.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+export const get = (init: RequestInit = {}): Request => new Request("http://peer/", init);
+
+export const post = (body: RequestInit["body"], init: RequestInit = {}): Request =>
+  new Request("http://peer/", { method: "POST", body, ...init });
+
+/** One exchange, and what its caller was told. */
+export class Sent implements ExchangeCaller {
+  readonly exchange: Exchange;
+  response: Response | null = null;
+  error: unknown = null;
+  /** How often `over()` was called. */
+  overs = 0;
+  readonly informed: number[] = [];
+  /** The types of what was traced, in order. */
+  readonly events: string[] = [];
+
+  constructor(request: Request, clock: VirtualClock, options: TransportOptions) {
+    const resolved = resolveOptions(options);
+    const body = request.body?.open() ?? null;
+    const { destination } = request;
+    this.exchange = new Exchange({
+      request,
+      head: writeHead(
+        {
+          method: request.method,
+          scheme: destination.scheme,
+          authority: destination.authority,
+          target: request.target,
+          fields: request.pairs,
+          bodyLength: body === null ? undefined : body.length,
+          contentType: null,
+          trailerNames: request.trailers?.names ?? null,
+          expectContinue: request.expectContinue,
+        },
+        { userAgent: "", acceptEncoding: null, absoluteForm: false, close: !resolved.keepAlive, extra: [] },
+      ),
+      body,
+      limits: resolved,
+      requireFraming: resolved.requireFraming,
+      trace: new CallTrace(
+        1,
+        clock,
+        tracerOf(({ type }) => this.events.push(type)),
+        tracerOf(undefined),
+      ),
+      onInformation: (head: ResponseHead) => this.informed.push(head.status),
+      caller: this,
+    });
+  }
+
+  answered(response: Response): void {
+    this.response = response;
+  }
+  failed(error: unknown): void {
+    this.error = error;
+  }
+  over(): void {
+    this.overs++;
+  }
+
+  /** The facts of the error, or its words where it is not ours. */
+  get facts(): Record<string, unknown> {
+    if (!(this.error instanceof HttpError)) return { error: this.error };
+    const { code, phase, attempt, reused, bytesSubmitted, bytesAccepted, bytesRead, safeToRetry } = this.error;
+    return { code, phase, attempt, reused, bytesSubmitted, bytesAccepted, bytesRead, safeToRetry };
+  }
+}
+
+export class MemoryConn implements ConnOwner {
+  readonly clock = new VirtualClock();
+  readonly conn: PersistConn;
+  readonly peer: MemoryConduit;
+  /** What its owner was told, in order. */
+  readonly log: string[] = [];
+  readonly #options: TransportOptions;
+  readonly #near: MemoryConduit;
+  #received = "";
+  sawEnd = false;
+  sawReset = false;
+
+  /** @param wrap puts a conduit of the spec's own in front of the memory one */
+  constructor(options: TransportOptions & MemoryPairOptions = {}, wrap: (near: Conduit) => Conduit = (near) => near) {
+    const { window, schedule, slice, facts, ...rest } = options;
+    const pair: Record<string, unknown> = { window, schedule, slice, facts };
+    for (const name of Object.keys(pair)) if (pair[name] === undefined) delete pair[name];
+    const [near, far] = memoryPair(pair);
+    this.#options = rest;
+    this.#near = near;
+    this.peer = far;
+    const sink: ConduitSink = {
+      data: (view, n) => {
+        this.#received += Buffer.from(view.subarray(0, n)).toString("latin1");
+      },
+      drained() {},
+      end: () => {
+        this.sawEnd = true;
+      },
+      error: () => {
+        this.sawReset = true;
+      },
+    };
+    far.attach(sink);
+    const resolved = resolveOptions(rest);
+    this.conn = new PersistConn({
+      id: 1,
+      conduit: wrap(near),
+      clock: this.clock,
+      owner: this,
+      limits: {
+        headBytesMax: resolved.maxResponseHeaderBytes,
+        headerCountMax: resolved.maxResponseHeaders,
+        informationMax: resolved.max1xxResponses,
+      },
+      peer: "peer:80",
+    });
+  }
+
+  connIdle(_conn: PersistConn, keepAliveMs: number | null): void {
+    this.log.push(keepAliveMs === null ? "idle" : `idle ${keepAliveMs}`);
+  }
+  connClosed(_conn: PersistConn, reason: string): void {
+    this.log.push(`closed ${reason}`);
+  }
+  connExpired(): void {
+    this.log.push("expired");
+  }
+  connUnread(_conn: PersistConn, _exchange: Exchange, error: TimeoutError): void {
+    this.log.push(`unread ${error.option}`);
+  }
+
+  /** Sends a request at once. */
+  roundTrip(request: Request): Sent {
+    const sent = new Sent(request, this.clock, this.#options);
+    this.conn.roundTrip(sent.exchange);
+    return sent;
+  }
+
+  /** Whether the connection has destroyed its conduit. */
+  get destroyed(): boolean {
+    return this.#near.destroyed;
+  }
+
+  /** What the peer has received and no step has taken, as latin1. */
+  takeWritten(): string {
+    const taken = this.#received;
+    this.#received = "";
+    return taken;
+  }
+
+  reply(text: string): void {
+    this.peer.write(text);
+  }
+
+  /** Lets everything run that is ready, time standing still. */
+  settle(): Promise<void> {
+    return this.clock.settle();
+  }
+}
