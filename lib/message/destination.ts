@@ -52,9 +52,6 @@ export function destinationOf(url: string): Destination {
 }
 
 function parse(text: string): Destination {
-  if (/[\t\n\r]|^[\0- ]|[\0- ]$/.test(text)) {
-    throw refused("it has a tab, a line end or outer blanks");
-  }
   let url: URL;
   try {
     url = new URL(text);
@@ -64,6 +61,10 @@ function parse(text: string): Destination {
       "Cannot make request: URL is not valid: it must be absolute, as in http://host/",
       { cause: hideInput(cause) },
     );
+  }
+  // What reads back as it was given was not cleaned, and most URLs do.
+  if (url.href !== text && /[\t\n\r]|^[\0- ]|[\0- ]$/.test(text)) {
+    throw refused("it has a tab, a line end or outer blanks");
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw refused(`its scheme is ${url.protocol.slice(0, -1)}, and only http and https are known`);
