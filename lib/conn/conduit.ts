@@ -12,8 +12,9 @@
  *   neither end nor error, so an idle connection is never paused.
  * - `write()` answers at once: `"ok"` all was taken by the kernel (or, for memory, by the peer's window); `"full"` some
  *   waits, and `drained()` follows when none does; an Error when it was refused: nothing of it was taken if it was the
- *   only write outstanding, on TCP and unix sockets (`refusalProvesNothingWritten`), and the conduit is dead; `error`
- *   may follow, and may not.
+ *   only write outstanding, on TCP and unix sockets (`refusalProvesNothingWritten`), and nothing more can be written.
+ *   What the peer had sent before is still told where the kernel has it (an early answer may be among it), then `error`
+ *   follows, unless `destroy()` comes first.
  * - No callback comes from inside `write`, `pause`, `resume`, `end` or `destroy`.
  */
 

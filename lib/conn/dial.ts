@@ -209,12 +209,15 @@ class Dial implements Dialing {
 
   begin(): void {
     const { options } = this.#shared;
-    const { scheme, host, path } = this.#target;
+    const { scheme, host, port, path } = this.#target;
     if (!this.#listen()) return;
     this.#limit(options.dialTimeout);
     const secured = scheme === "https" ? options.dialTls : undefined;
     const dial = secured ?? options.dial;
-    if (dial !== undefined) this.#askUser(dial, secured !== undefined);
+    if (!Number.isInteger(port) || port < 0 || port > 65535) {
+      // node:net would throw too, but only after it has made a handle that nobody could close.
+      this.#fail(this.#dialError("there is no such port", [], undefined));
+    } else if (dial !== undefined) this.#askUser(dial, secured !== undefined);
     else if (path !== undefined) this.#connect([{ address: path, family: 0 }]);
     else if (isIP(host) !== 0)
       this.#admit([{ address: host, family: isIP(host) as 4 | 6 }]); // 0 was just excluded
@@ -364,9 +367,8 @@ class Dial implements Dialing {
     try {
       race.start();
     } catch (error) {
-      this.#fail(
-        error instanceof Error && error.name === "TlsError" ? error : this.#dialError("no socket was made", [], error),
-      );
+      race.cancel("failed");
+      this.#fail(error); // TLS options of which no context can be made
     }
   }
 
