@@ -90,6 +90,7 @@ export class WriteLoop {
   #write(exchange: Exchange): Promise<void> | null {
     this.#state = move(WRITE_MOVES, "write", this.#state, "begin");
     this.#exchange = exchange;
+    this.#continued = false; // here, since a 100 may also come when its request is sent already
     const head = exchange.outgoing;
     const body = exchange.outgoingBody;
     const memory = body?.memory ?? null;
@@ -211,7 +212,6 @@ export class WriteLoop {
   #sent(exchange: Exchange): void {
     this.#state = move(WRITE_MOVES, "write", this.#state, "end");
     this.#exchange = null;
-    this.#continued = false;
     this.#host.requestSent(exchange);
   }
 

@@ -18,3 +18,24 @@ describe("PersistConn: the request on the wire", () => {
     expect(conn.takeWritten()).toMatch(/\r\n\r\n5\r\nhello\r\n0\r\n\r\n$/);
   });
 });
+
+describe("PersistConn: Expect: 100-continue (RFC 9110 §10.1.1)", () => {
+  const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  const patient = (body: string) => post(body, { expectContinue: true });
+
+  test("a 100 that comes late belongs to its own request, and lets no later one go unasked", async () => {
+    const conn = new MemoryConn({ expectContinueTimeout: 1_000 });
+    conn.roundTrip(patient("first"));
+    await conn.clock.advance(1_000);
+    expect(conn.takeWritten()).toMatch(/first$/);
+    conn.reply(`HTTP/1.1 100 Continue\r\n\r\n${ok}`);
+    await conn.settle();
+    expect(conn.log).toEqual(["idle"]);
+
+    conn.roundTrip(patient("second"));
+    await conn.settle();
+    expect(conn.takeWritten()).toMatch(/\r\n\r\n$/);
+    await conn.clock.advance(1_000);
+    expect(conn.takeWritten()).toBe("second");
+  });
+});
