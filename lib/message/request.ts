@@ -63,8 +63,8 @@ export interface RequestLike {
   readonly signal?: AbortSignal | null;
 }
 
-/** The options of a Request, by name: for those who sort options of a call from options of its request. */
-export const REQUEST_OPTIONS: readonly (keyof RequestInit)[] = Object.freeze([
+/** The options of a Request, by name. */
+const REQUEST_OPTIONS: readonly (keyof RequestInit)[] = Object.freeze([
   "method",
   "headers",
   "body",

@@ -298,7 +298,7 @@ function tee(source: BodySource): [BodySource, BodySource] {
  * The chunk as bytes that nobody else can reach. A source gives copies, so there is nothing to do, but for one that cut
  * several chunks from one copy: a stream that takes the buffer over would take it from all.
  */
-export function own(chunk: Uint8Array): OwnBytes {
+function own(chunk: Uint8Array): OwnBytes {
   const { buffer, byteLength } = chunk;
   if (byteLength !== buffer.byteLength || !(buffer instanceof ArrayBuffer)) return new Uint8Array(chunk);
   return chunk.constructor === Uint8Array ? (chunk as OwnBytes) : new Uint8Array(buffer); // its buffer is no shared one: seen above
