@@ -21,7 +21,7 @@ export function normalizeHead(head: string): string {
     const members = framingMembers(line, "content-length");
     if (members !== null) lengths.push(...members);
   }
-  const oneLength = lengths.length > 0 && lengths.every((length) => length === lengths[0] && length !== "");
+  const oneLength = lengths.length > 0 && lengths.every((length) => length === lengths[0]);
 
   let written = false;
   const out: string[] = [];

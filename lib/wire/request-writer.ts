@@ -213,12 +213,12 @@ function requestTarget(head: OutgoingHead, authority: string, absoluteForm: bool
 const SLASH = 47;
 
 // A transport writes the same few values again and again: the last good one of each kind need not be looked at again.
-let goodAuthority = "";
+let goodAuthority: string | null = null;
 let goodAgent = "";
 let goodCodings = "";
 
 function checkAuthority(authority: string, field: string): void {
-  if (authority === goodAuthority && authority !== "") return;
+  if (authority === goodAuthority) return;
   if (!isHost(authority)) throw wrong(field, "it is no host with an optional port (RFC 9110 §7.2)");
   goodAuthority = authority;
 }

@@ -740,6 +740,11 @@ export const REFUSALS: readonly RefusalCase[] = [
   { rule: "bare CR in a value (RFC 9112 §2.2)", bytes: `${OK}A: b\rc\r\n\r\n`, error: "Missing expected LF" },
   { rule: "bare LF after a value (RFC 9112 §2.2)", bytes: `${OK}A: b\nC: d\r\n\r\n`, error: "Missing expected CR" },
   { rule: "bare LF for the empty line (RFC 9112 §2.2)", bytes: `${OK}A: b\r\n\n`, error: "Invalid header field char" },
+  {
+    rule: "bare LF, then a line that begins with a blank: no obs-fold, which is CRLF and blanks (RFC 9112 §5.2)",
+    bytes: `${OK}A: b\r\n\n c`,
+    error: "Invalid header field char",
+  },
   { rule: "bare CR for the empty line (RFC 9112 §2.2)", bytes: `${OK}A: b\r\n\rX`, error: "Expected LF" },
   {
     rule: "a control byte after obs-fold (RFC 9110 §5.5)",

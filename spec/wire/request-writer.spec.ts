@@ -1,7 +1,8 @@
 /** Request writer: what goes out, in which order, who wins, and what is refused. */
 
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { LocalProtocolError } from "../../lib/errors.ts";
+import { InvariantError, LocalProtocolError } from "../../lib/errors.ts";
 import {
   CHUNK_END,
   chunkHeader,
@@ -597,6 +598,69 @@ describe("writeHead() refuses", () => {
     expect(thrownBy(() => write(one("A", shifty)))).toBeInstanceOf(LocalProtocolError);
     expect(thrownBy(() => write({ target: shifty }))).toBeInstanceOf(LocalProtocolError);
     expect(thrownBy(() => write({ ...POST, contentType: shifty }))).toBeInstanceOf(LocalProtocolError);
+  });
+
+  test("a field that changes between the check and the writing: the lines are counted last", () => {
+    let read = 0;
+    const shifty = ["A", "b"] as [string, string];
+    Object.defineProperty(shifty, 1, { get: () => (read++ === 0 ? "b" : "b\r\nX: y") });
+    expect(thrownBy(() => write({ fields: [shifty] }))).toBeInstanceOf(InvariantError);
+    read = 0;
+    Object.defineProperty(shifty, 1, { get: () => (read++ === 0 ? "b" : "b\nX: y") });
+    expect(thrownBy(() => write({ fields: [shifty] }))).toBeInstanceOf(InvariantError);
+  });
+
+  test("or writes exactly the lines that it was given, whatever these are", () => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 8 }),
+      fc
+        .array(fc.constantFrom("a", "\r", "\n", "\r\n", ":", " ", "\0", "\xe4", "\u010a", "/", "x: y"), {
+          maxLength: 5,
+        })
+        .map((p) => p.join("")),
+      fc.constantFrom(
+        "GET",
+        "POST",
+        "/",
+        "/a?b",
+        "peer",
+        "peer:80",
+        "Host",
+        "Connection",
+        "close",
+        "TE",
+        "trailers",
+        "5",
+        "chunked",
+      ),
+    );
+    fc.assert(
+      fc.property(
+        text,
+        text,
+        text,
+        fc.array(fc.tuple(text, text), { maxLength: 3 }),
+        text,
+        (method, target, authority, fields, type) => {
+          const head = { method, target, authority, fields, bodyLength: null, contentType: type };
+          let written: string;
+          try {
+            written = write(head).text;
+          } catch (error) {
+            expect(error).toBeInstanceOf(LocalProtocolError);
+            return;
+          }
+          const lines = written.split("\r\n");
+          expect(lines[0]).toBe(`${method} ${target} HTTP/1.1`);
+          expect(lines.slice(-2)).toEqual(["", ""]);
+          for (const [name, value] of fields)
+            expect(lines.some((line) => line.startsWith(`${name}: ${value}`))).toBe(true);
+          expect(written).not.toMatch(/[^\t\r\n\x20-\x7e\x80-\xff]/);
+          expect(written.replaceAll("\r\n", "")).not.toMatch(/[\r\n]/);
+        },
+      ),
+      { numRuns: 2000 },
+    );
   });
 
   test("after a good value of the same kind too: what is remembered is the value, not that there was one", () => {

@@ -167,6 +167,8 @@ describe("ResponseParser limits", () => {
     const many = `${chunkedHead}${chunk.repeat(40)}0\r\n\r\n`;
     expect(record(many).error).toBe("HeaderLimitError chunkExcessBytes");
     expect(record(many, everyByte(many)).error).toBe("HeaderLimitError chunkExcessBytes");
+    const worthIt = `1f4;${"e".repeat(1000)}\r\n${".".repeat(500)}\r\n`;
+    expect(record(`${chunkedHead}${worthIt.repeat(100)}0\r\n\r\n`).error).toBeNull();
   });
 
   test("a body of chunks of one byte passes", () => {
