@@ -132,8 +132,9 @@ export class Pool<C, T = unknown> {
         at.wants.unbind(want); // it counted on another's dial: that goes into the pool, where the first in line takes it
         this.#park(at, slot, null);
       } else {
+        this.#lend(at, slot, this.#hooks.now());
         this.#leave(at, want);
-        this.#lend(at, slot, want, this.#hooks.now());
+        this.#deliver(want, slot);
       }
     } finally {
       this.#settle(at);
@@ -300,21 +301,25 @@ export class Pool<C, T = unknown> {
           this.#shut(slot, "idle-timeout");
           continue;
         }
+        this.#lend(at, slot, now); // first of all: a slot in no list would look free
         const dial = this.#leave(at, want);
         if (dial !== null) this.#orphan(at, dial, at.spare);
-        this.#lend(at, slot, want, now);
+        this.#deliver(want, slot);
       }
     } finally {
       this.#settle(at);
     }
   }
 
-  #lend(at: PerKey<C, T>, slot: Slot<C>, want: WantConn<C, T>, now: number): void {
+  #lend(at: PerKey<C, T>, slot: Slot<C>, now: number): void {
     slot.move("busy", now);
     at.busy.push(slot.place);
+  }
+
+  #deliver(want: WantConn<C, T>, slot: Slot<C>): void {
     this.#outside++;
     try {
-      if (!want.deliver(slot)) throw new InvariantError(`A want of ${at.key} was in the queue but is ${want.state}`);
+      if (!want.deliver(slot)) throw new InvariantError(`A want of ${want.key} was in the queue but is ${want.state}`);
     } finally {
       this.#outside--;
     }

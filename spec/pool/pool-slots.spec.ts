@@ -73,6 +73,21 @@ test("Pool.get() counts idle connections in the limit, and a want waits for its 
   expect(h.did).toEqual(["idle 1", "b has 1 (reused)"]);
 });
 
+// Met by the fuzzer: between the idle list and the busy one the slot was in none, and looked free.
+test("Pool.get(): at the limit a slow dial passes from hand to hand and is never detached while somebody waits", () => {
+  const h = new Harness({ maxConnsPerHost: 2 });
+  for (const name of ["a", "b", "c"]) h.get(name);
+  h.dialed(1);
+  h.now += slowDialMs;
+  h.put(1);
+  h.did;
+  h.turn();
+  expect(h.did).toEqual(["b has 1 (reused)"]);
+  h.dialed(2);
+  h.turn();
+  expect(h.did).toEqual(["idle 2", "c has 2 (reused)"]);
+});
+
 // cancel()
 
 // Go: TestTransportMaxConnsPerHostDialCancellation (65705, 32336)
