@@ -15,7 +15,7 @@ export interface LoadAnswer {
   readonly bytes: number;
 }
 
-export interface LoadFailure {
+interface LoadFailure {
   count: number;
   /** The message of the first of this kind. */
   readonly example: string;

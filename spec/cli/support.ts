@@ -78,7 +78,7 @@ export function ok(body: string | Buffer = "", fields = ""): Buffer {
 }
 
 /** A stream that keeps what is written to it, and may pass for a terminal. */
-export class Captured extends Writable {
+class Captured extends Writable {
   readonly chunks: Buffer[] = [];
   readonly isTTY: boolean;
   readonly columns = 80;
