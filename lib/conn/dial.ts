@@ -18,10 +18,15 @@ import { detached } from "../boundary.ts";
 import type { Clock, Deadline } from "../clock.ts";
 import { type DialAttempt, DialError, TimeoutError, TransportClosedError } from "../errors.ts";
 import type { Conduit, TlsFacts } from "./conduit.ts";
+import { discard, once } from "./connecting.ts";
 import { DuplexConduit } from "./duplex-conduit.ts";
 import { type Address, AddressRace, type Entrant, interleave, outcomeOf } from "./happy-eyeballs.ts";
+import { FamilyMemory, type Lookup, lookUpAll } from "./resolve.ts";
 import { SocketConduit, type SocketKind, SocketReader } from "./socket-conduit.ts";
 import { nodeTls, TlsLayer, type TlsOptions, tlsErrorOf } from "./tls.ts";
+import { dialByUser, type UserDial, type UserDialTarget } from "./user-dial.ts";
+
+export type { Lookup, UserDial, UserDialTarget };
 
 export interface DialTarget {
   readonly scheme: "http" | "https";
@@ -33,25 +38,6 @@ export interface DialTarget {
   /** Whom TLS asks for and verifies, where that is not the host. */
   readonly serverName?: string;
 }
-
-/** What a dialer of a user is told. */
-export interface UserDialTarget {
-  readonly host: string;
-  readonly port: number;
-  readonly path?: string;
-  readonly serverName?: string;
-  /** To be passed on to `net.connect` or `tls.connect`, where bytes are then read without a stream's buffering. */
-  readonly onread: { readonly buffer: Uint8Array; readonly callback: (n: number, view: Uint8Array) => boolean };
-}
-
-/**
- * Makes a connection, or fails. The signal aborts when the dial is given up; what comes later is destroyed. A socket that
- * is still connecting may be returned.
- */
-export type UserDial = (target: UserDialTarget, signal: AbortSignal) => Promise<Socket | Duplex> | Socket | Duplex;
-
-/** All addresses of a host, the preferred one first. */
-export type Lookup = (host: string) => Promise<readonly Address[]>;
 
 export interface DialOptions {
   /** For DNS and all addresses together; 0 for none. */
@@ -73,9 +59,6 @@ export interface DialOptions {
 }
 
 const FALLBACK_DELAY_MS = 250;
-
-/** Hosts whose better address family is remembered. */
-const FAMILIES_MAX = 1000;
 
 /** What a dial reports on its way. None of it is called after its promise is settled. */
 export interface DialTrace {
@@ -103,7 +86,7 @@ export class Dialer {
   readonly #options: DialOptions;
   readonly #clock: Clock;
   readonly #tls: TlsLayer;
-  readonly #families = new Map<string, 4 | 6>();
+  readonly #families = new FamilyMemory();
   readonly #dials = new Set<Dial>();
 
   /** @throws {TypeError} for options in `tls` that cannot be meant */
@@ -147,7 +130,7 @@ interface DialShared {
   readonly options: DialOptions;
   readonly clock: Clock;
   readonly tls: TlsLayer;
-  readonly families: Map<string, 4 | 6>;
+  readonly families: FamilyMemory;
   settled(): void;
 }
 
@@ -217,11 +200,15 @@ class Dial implements Dialing {
     if (!Number.isInteger(port) || port < 0 || port > 65535) {
       // node:net would throw too, but only after it has made a handle that nobody could close.
       this.#fail(this.#dialError("there is no such port", [], undefined));
-    } else if (dial !== undefined) this.#askUser(dial, secured !== undefined);
-    else if (path !== undefined) this.#connect([{ address: path, family: 0 }]);
-    else if (isIP(host) !== 0)
+    } else if (dial !== undefined) {
+      this.#askUser(dial, secured !== undefined);
+    } else if (path !== undefined) {
+      this.#connect([{ address: path, family: 0 }]);
+    } else if (isIP(host) !== 0) {
       this.#admit([{ address: host, family: isIP(host) as 4 | 6 }]); // 0 was just excluded
-    else this.#lookUp();
+    } else {
+      this.#lookUp();
+    }
   }
 
   beginOver(stream: Duplex): void {
@@ -240,7 +227,7 @@ class Dial implements Dialing {
     this.#unreferenced = true;
     this.#current?.unref();
     // The same deadline once more, since one cannot change what it keeps alive.
-    if (this.#deadline !== null) this.#limit(this.#deadlineAt - this.#shared.clock.now());
+    if (this.#deadline !== null) this.#limit(Math.max(1, this.#deadlineAt - this.#shared.clock.now()));
   }
 
   #listen(): boolean {
@@ -348,7 +335,7 @@ class Dial implements Dialing {
       started: ({ address }) => this.#trace?.connectStart(address, port),
       finished: (attempt) => this.#trace?.connectDone(attempt),
       won: (open, { family }) => {
-        if (family !== 0 && addresses.length > 1) remember(families, host, family);
+        if (addresses.length > 1) families.set(host, family);
         this.#connected(open);
       },
       lost: (errors) => {
@@ -391,7 +378,7 @@ class Dial implements Dialing {
       const options: NetConnectOpts = { ...where, ...how };
       socket = detached<[NetConnectOpts], Socket>(connect, options);
     }
-    onceConnected(socket, done);
+    once(socket, "connect", done);
     return new OpenSocket(socket, reader);
   }
 
@@ -399,11 +386,12 @@ class Dial implements Dialing {
     const { scheme, path } = this.#target;
     this.#current = currentOf(socket);
     this.#tune(socket);
-    this.#limit(0);
     this.#trace?.connected();
-    if (scheme === "https")
-      this.#shakeHands(socket as TLSSocket, reader); // #open made it one
-    else this.#finishSocket(socket, path === undefined ? "tcp" : "unix", reader, false);
+    if (scheme === "https") {
+      this.#shakeHands(socket as TLSSocket, reader, false); // #open made it one
+    } else {
+      this.#finishSocket(socket, path === undefined ? "tcp" : "unix", reader, false);
+    }
   }
 
   #tune(socket: Socket): void {
@@ -416,79 +404,59 @@ class Dial implements Dialing {
   // ---- dialers of users
 
   #askUser(dial: UserDial, givesTls: boolean): void {
-    const { host, port, path, serverName } = this.#target;
+    const { clock } = this.#shared;
+    const { scheme: _, ...target } = this.#target;
+    const { host, port, path } = target;
     const reader = new SocketReader();
     const { buffer, callback } = reader;
-    const startedAt = this.#shared.clock.now();
     const controller = new AbortController();
+    const startedAt = clock.now();
+    const attempt = (address: string, outcome: string): DialAttempt => {
+      return { address, port, family: 0, outcome, ms: clock.now() - startedAt };
+    };
     this.#phase = "connect";
     this.#current = { destroy: (reason) => controller.abort(reason), unref: () => {} };
-    const failed = (error: unknown) => {
-      if (this.#settled) return;
-      const ms = this.#shared.clock.now() - startedAt;
-      const attempt: DialAttempt = { address: path ?? host, port, family: 0, outcome: outcomeOf(error), ms };
-      this.#trace?.connectDone(attempt);
-      this.#fail(error instanceof DialError ? error : this.#dialError("the dialer failed", [attempt], error));
-    };
-    const target: UserDialTarget = {
-      host,
-      port,
-      ...(path === undefined ? {} : { path }),
-      ...(serverName === undefined ? {} : { serverName }),
-      onread: { buffer, callback },
-    };
     this.#trace?.connectStart(path ?? host, port);
-    // In a microtask, so that what it throws and what it rejects with take one way.
-    Promise.resolve(target)
-      .then((asked) => dial(asked, controller.signal))
-      .then((stream: unknown) => {
-        if (!isDuplex(stream)) {
-          const given = stream === undefined || stream === null ? "nothing" : "no Duplex stream";
-          throw new TypeError(`Dialer returned ${given}: it must return a net.Socket or a Duplex`);
-        }
-        if (this.#settled) {
+    dialByUser(dial, { ...target, onread: { buffer, callback } }, controller.signal, (stream) => {
+      this.#current = {
+        destroy: (reason) => {
+          controller.abort(reason);
           discard(stream);
-          return;
-        }
-        this.#current = currentOf(stream);
-        if (this.#unreferenced) this.#current.unref();
-        const connected = (error: Error | null) => {
-          if (this.#settled) return;
-          if (error !== null) {
-            discard(stream);
-            failed(error);
-            return;
-          }
-          this.#userConnected(stream, reader, givesTls, startedAt);
-        };
-        if (stream.destroyed) connected(stream.errored ?? new Error("The dialer returned a destroyed stream"));
-        else if (stream instanceof Socket && stream.connecting) onceConnected(stream, connected);
-        else connected(null);
-      })
-      .catch(failed);
+        },
+        unref: () => unrefStream(stream),
+      };
+      if (this.#unreferenced) unrefStream(stream);
+    }).then(
+      (stream) => {
+        if (this.#settled) return;
+        const address = stream instanceof Socket ? stream.remoteAddress : undefined;
+        this.#trace?.connectDone(attempt(address ?? path ?? host, "connected"));
+        this.#userConnected(stream, reader, givesTls);
+      },
+      (error: unknown) => {
+        if (this.#settled) return;
+        const failed = attempt(path ?? host, outcomeOf(error));
+        this.#trace?.connectDone(failed);
+        this.#fail(error instanceof DialError ? error : this.#dialError("the dialer failed", [failed], error));
+      },
+    );
   }
 
-  #userConnected(stream: Duplex, reader: SocketReader, givesTls: boolean, startedAt: number): void {
-    const { port, path, host } = this.#target;
-    const { clock } = this.#shared;
-    const socket = stream instanceof Socket ? stream : null;
-    const address = socket?.remoteAddress ?? path ?? host;
-    const ms = clock.now() - startedAt;
-    this.#trace?.connectDone({ address, port, family: 0, outcome: "connected", ms });
+  #userConnected(stream: Duplex, reader: SocketReader, givesTls: boolean): void {
+    this.#current = currentOf(stream);
     this.#trace?.connected();
-    this.#limit(0);
+    const socket = stream instanceof Socket ? stream : null;
+    if (socket !== null) this.#tune(socket);
     if (this.#target.scheme === "https" && !givesTls) {
-      if (socket !== null) this.#tune(socket);
       this.#secureStream(stream);
     } else if (socket === null) {
       this.#finish(new DuplexConduit(stream));
+    } else if (!isTls(socket)) {
+      this.#finishSocket(socket, socket.remoteAddress === undefined ? "unix" : "tcp", reader, true);
+    } else if (socket.getPeerFinished() === undefined) {
+      this.#shakeHands(socket, reader, true); // the peer's Finished has not come: the dialer returned before it
     } else {
-      this.#tune(socket);
-      const secured = isTls(socket);
-      // Done means that the peer's Finished has come; a dialer may have returned before it.
-      if (secured && socket.getPeerFinished() === undefined) this.#shakeHands(socket, reader, true);
-      else
-        this.#finishSocket(socket, secured ? "tls" : socket.remoteAddress === undefined ? "unix" : "tcp", reader, true);
+      this.#finishSocket(socket, "tls", reader, true);
     }
   }
 
@@ -514,26 +482,20 @@ class Dial implements Dialing {
     this.#shakeHands(secured, null, true);
   }
 
-  #shakeHands(socket: TLSSocket, reader: SocketReader | null, listensToData = false): void {
+  #shakeHands(socket: TLSSocket, reader: SocketReader | null, listensToData: boolean): void {
     const { tls, options } = this.#shared;
     this.#phase = "tls";
     this.#limit(options.tlsHandshakeTimeout);
-    const leave = () => {
-      socket.off("secureConnect", secured).off("error", failed).off("close", closed);
-    };
-    const secured = () => {
-      leave();
-      if (!this.#settled) this.#finishSocket(socket, "tls", reader, listensToData);
-    };
-    const failed = (error: Error) => {
-      leave();
-      discard(socket);
+    once(socket, "secureConnect", (error) => {
+      if (error !== null) discard(socket);
       if (this.#settled) return;
-      tls.forgetSession(this.#target);
-      this.#fail(tlsErrorOf(error, this.#peer));
-    };
-    const closed = () => failed(Object.assign(new Error("The stream was closed"), { code: "ECONNRESET" }));
-    socket.on("secureConnect", secured).on("error", failed).on("close", closed);
+      if (error === null) {
+        this.#finishSocket(socket, "tls", reader, listensToData);
+      } else {
+        tls.forgetSession(this.#target);
+        this.#fail(tlsErrorOf(error, this.#peer));
+      }
+    });
   }
 
   // ---- the end
@@ -553,64 +515,14 @@ class Dial implements Dialing {
   }
 }
 
-/** Calls back once: with null on 'connect', with the error if that comes first. No listener of it stays. */
-function onceConnected(socket: Socket, done: (error: Error | null) => void): void {
-  const leave = () => {
-    socket.off("connect", connected).off("error", failed).off("close", closed);
-  };
-  const connected = () => {
-    leave();
-    done(null);
-  };
-  const failed = (error: Error) => {
-    leave();
-    done(error);
-  };
-  const closed = () => failed(Object.assign(new Error("The socket was closed"), { code: "ECONNRESET" }));
-  socket.on("connect", connected).on("error", failed).on("close", closed);
-}
-
-/** Destroys what nobody wants; an error that it still has must not end the process. */
-function discard(stream: Duplex): void {
-  stream.on("error", () => {});
-  stream.destroy();
-}
-
 function currentOf(stream: Duplex): Current {
-  return {
-    destroy: () => discard(stream),
-    unref: () => (stream as { unref?(): void }).unref?.(), // sockets have it
-  };
+  return { destroy: () => discard(stream), unref: () => unrefStream(stream) };
 }
 
-function isDuplex(value: unknown): value is Duplex {
-  if (typeof value !== "object" || value === null) return false;
-  const stream = value as Partial<Duplex>; // each field is looked at
-  return (
-    typeof stream.write === "function" &&
-    typeof stream.on === "function" &&
-    typeof stream.destroy === "function" &&
-    typeof stream.resume === "function"
-  );
+function unrefStream(stream: Duplex): void {
+  (stream as { unref?(): void }).unref?.(); // sockets have it
 }
 
 function isTls(socket: Socket): socket is TLSSocket {
   return (socket as Partial<TLSSocket>).encrypted === true; // true on every TLSSocket, absent elsewhere
-}
-
-function remember(families: Map<string, 4 | 6>, host: string, family: 4 | 6): void {
-  families.delete(host);
-  families.set(host, family);
-  if (families.size > FAMILIES_MAX) {
-    const [oldest] = families.keys();
-    families.delete(oldest!); // there are more than FAMILIES_MAX
-  }
-}
-
-/** The system's resolver, each address once. */
-async function lookUpAll(host: string): Promise<readonly Address[]> {
-  const { lookup } = process.getBuiltinModule("node:dns/promises");
-  const found = await lookup(host, { all: true });
-  const seen = new Map(found.map(({ address, family }) => [address, family === 6 ? 6 : 4] as const));
-  return [...seen].map(([address, family]) => ({ address, family }));
 }

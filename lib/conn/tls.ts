@@ -266,6 +266,7 @@ const MEANINGS: Readonly<Record<string, readonly [state: string, advice: string 
 
 /** The error of a failed handshake, with its meaning. `peer` is `host:port`. */
 export function tlsErrorOf(error: unknown, peer: string): TlsError {
+  if (error instanceof TlsError) return error;
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined; // system and SSL errors have it
   const [state, advice] = (code === undefined ? undefined : MEANINGS[code]) ?? ["the handshake failed", null];
   const known = code === undefined ? "" : ` (${code})`;

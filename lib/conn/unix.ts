@@ -5,7 +5,7 @@
 
 import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { detached } from "../boundary.ts";
-import type { UserDial } from "./dial.ts";
+import type { UserDial } from "./user-dial.ts";
 
 /** @param path of the socket; on Windows the name of a pipe */
 export function unixDialer(path: string): UserDial {

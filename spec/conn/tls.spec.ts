@@ -245,6 +245,13 @@ describe("TlsError", () => {
       message: "Cannot make secure context: the options in tls are not usable",
       cause: expect.any(Error),
     });
+    const [near, far] = duplexPair();
+    const { promise } = dialerOf({ cert: "no certificate" }).secure(near, https(443), signal(), null);
+    expect(await promise.catch((error: unknown) => error)).toMatchObject({
+      message: "Cannot make secure context: the options in tls are not usable",
+    });
+    expect(near.destroyed).toBe(true);
+    far.destroy();
   });
 });
 
@@ -379,6 +386,8 @@ describe("TLS over streams that are passed in", () => {
     const conduit = await dialerOf({ ca }).secure(near, https(443), signal(), null).promise;
     closing.push(() => conduit.destroy());
     const sink = await echo(conduit);
+    conduit.unref();
+    conduit.ref();
     conduit.write("x".repeat(200_000));
     await until(() => sink.bytes.length === 200_004, "all bytes");
   });

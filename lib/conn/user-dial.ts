@@ -1,0 +1,71 @@
+/**
+ * Dialers of users: the seam for unix sockets, networks in memory, SOCKS, policies. What one is told, and how what it
+ * gives is taken: nothing that it returns is believed before it was looked at.
+ */
+
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { discard, once } from "./connecting.ts";
+
+/** What a dialer of a user is told. */
+export interface UserDialTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly path?: string;
+  readonly serverName?: string;
+  /** To be passed on to `net.connect` or `tls.connect`, where bytes are then read without a stream's buffering. */
+  readonly onread: { readonly buffer: Uint8Array; readonly callback: (n: number, view: Uint8Array) => boolean };
+}
+
+/**
+ * Makes a connection, or fails. The signal aborts when the dial is given up; what comes later is destroyed. A socket that
+ * is still connecting may be returned.
+ */
+export type UserDial = (target: UserDialTarget, signal: AbortSignal) => Promise<Socket | Duplex> | Socket | Duplex;
+
+/**
+ * Calls a dialer, in the async context of this call, and waits until its connection stands.
+ *
+ * @param given is told of the stream as soon as there is one; who hears it owns the stream from then on
+ * @throws whatever the dialer throws; {TypeError} when it gives no stream; the socket's error when it does not connect
+ */
+export async function dialByUser(
+  dial: UserDial,
+  target: UserDialTarget,
+  signal: AbortSignal,
+  given: (stream: Duplex) => void,
+): Promise<Duplex> {
+  const stream: unknown = await dial(target, signal);
+  if (!isDuplex(stream)) {
+    const what = stream === undefined || stream === null ? "nothing" : "no Duplex stream";
+    throw new TypeError(`Dialer returned ${what}: it must return a net.Socket or a Duplex`);
+  }
+  if (signal.aborted) {
+    discard(stream);
+    throw signal.reason;
+  }
+  given(stream);
+  if (stream.destroyed) throw stream.errored ?? new Error("The dialer returned a destroyed stream");
+  if (stream instanceof Socket && stream.connecting) await connected(stream);
+  return stream;
+}
+
+function connected(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    once(socket, "connect", (error) => {
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
+}
+
+function isDuplex(value: unknown): value is Duplex {
+  if (typeof value !== "object" || value === null) return false;
+  const stream = value as Partial<Duplex>; // each field is looked at
+  return (
+    typeof stream.write === "function" &&
+    typeof stream.on === "function" &&
+    typeof stream.destroy === "function" &&
+    typeof stream.resume === "function"
+  );
+}
