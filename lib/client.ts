@@ -80,6 +80,8 @@ export class Client {
       if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
       return this.transport.roundTrip(this.#prepared(request), this.#call(request, options));
     } catch (error) {
+      // A body that can be read only once is ours from the call on, also when the call is refused.
+      if (request instanceof Request) request.body?.discard(error);
       return Promise.reject(error);
     }
   }
@@ -87,9 +89,12 @@ export class Client {
   /** Sends a request of any method, which goes out as given: methods are case-sensitive. */
   request(method: string, url: RequestInput, init?: CallInit): Promise<Response> {
     try {
-      if (init === undefined) return this.do(new Request(url, { method }));
-      const [parts, call] = split(init);
-      return this.do(new Request(url, { ...parts, method }), call);
+      if (init === undefined) {
+        const plain = method === "GET" && typeof url === "string";
+        return this.do(plain ? new Request(url) : new Request(url, { method }));
+      }
+      const [parts, call] = split(method, init);
+      return this.do(new Request(url, parts), call);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -140,10 +145,11 @@ export class Client {
     return missing.length === 0 ? request : request.with({ headers: [...missing, ...request.headers.raw] });
   }
 
-  #call(request: Request, options: CallOptions | undefined): RoundTripCall {
+  /** What travels beside the request; undefined where there is nothing of the kind, which costs nothing. */
+  #call(request: Request, options: CallOptions | undefined): RoundTripCall | undefined {
     const timeout = options?.timeout ?? this.#timeout;
     const signal = options?.signal ?? request.givenSignal;
-    if (options === undefined && timeout === 0 && signal === null) return NO_CALL;
+    if (options === undefined && timeout === 0 && signal === null) return undefined;
     const call: RoundTripCall = {};
     for (const [name, value] of Object.entries(options ?? {})) {
       if (!CALL_NAMES.has(name)) throw unknownOption(name, [...CALL_NAMES]);
@@ -156,13 +162,17 @@ export class Client {
   }
 }
 
-const NO_CALL: RoundTripCall = Object.freeze({});
-
-/** Takes the parts of the request and those of the call apart. */
-function split(init: CallInit): [RequestInit, CallOptions] {
+/** Takes the parts of the request and those of the call apart; Request and `#call` check what is in them. */
+function split(method: string, init: CallInit): [RequestInit, CallOptions | undefined] {
   if (typeof init !== "object" || init === null) throw wrongType("init", "an object", init);
   const parts: Record<string, unknown> = {};
-  const call: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(init)) (CALL_NAMES.has(name) ? call : parts)[name] = value;
-  return [parts, call]; // Request and #call() check what is in them
+  let call: Record<string, unknown> | undefined;
+  for (const name of Object.keys(init)) {
+    const value = init[name as keyof CallInit]; // a name of the caller's: one that nobody knows is refused by Request
+    if (!CALL_NAMES.has(name)) parts[name] = value;
+    else if (call === undefined) call = { [name]: value };
+    else call[name] = value;
+  }
+  parts["method"] = method;
+  return [parts, call];
 }

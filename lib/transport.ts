@@ -50,8 +50,9 @@ import {
   type Tracer,
   tracerOf,
 } from "./trace.ts";
+import { HeadWriter } from "./wire/head-writer.ts";
 import type { ResponseHead } from "./wire/parser-events.ts";
-import { type WritableHead, writeHead } from "./wire/request-writer.ts";
+import type { OutgoingHead, WritableHead } from "./wire/request-writer.ts";
 
 /** One HTTP transaction: the one seam. Caching, recording, retry policies and mocks are RoundTrippers around another. */
 export interface RoundTripper {
@@ -170,6 +171,7 @@ class Core {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
+  readonly heads: HeadWriter;
   readonly pool: Pool<Lease, Call>;
   readonly #dialer: Dialer;
   readonly #dials = new Map<Slot<Lease>, DialInProgress>();
@@ -187,6 +189,13 @@ class Core {
     this.clock = clock;
     this.options = options;
     this.tracer = tracerOf(options.trace);
+    this.heads = new HeadWriter({
+      userAgent: options.userAgent,
+      acceptEncoding: null,
+      absoluteForm: false,
+      close: !options.keepAlive,
+      extra: [],
+    });
     this.#dialer = new Dialer(options, clock);
     this.pool = new Pool(
       {
@@ -447,7 +456,7 @@ class Call implements ExchangeCaller {
     this.#call = call;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#limits = timeLimitsOf(core.options, call);
+    this.#limits = call === NO_CALL ? core.options : timeLimitsOf(core.options, call);
     const { scheme, hostname, port, origin } = request.destination;
     this.target = { scheme, host: hostname, port };
     this.key = origin;
@@ -473,7 +482,7 @@ class Call implements ExchangeCaller {
       this.#body = this.#request.body?.open() ?? null;
       if (core.closed !== null) throw core.closed;
       if (signal?.aborted) throw signal.reason;
-      this.#head = writeRequestHead(this.#request, this.#body, core.options);
+      this.#head = core.heads.write(outgoingHead(this.#request, this.#body));
     } catch (error) {
       return this.#finish(error);
     }
@@ -696,23 +705,20 @@ function dialTrace(call: Call): DialTrace {
   };
 }
 
-/** The head as it goes on the wire. */
-function writeRequestHead(request: Request, body: BodyReader | null, options: ResolvedOptions): WritableHead {
-  const { destination } = request;
-  return writeHead(
-    {
-      method: request.method,
-      scheme: destination.scheme,
-      authority: destination.authority,
-      target: request.target,
-      fields: request.pairs,
-      bodyLength: body === null ? undefined : body.length,
-      contentType: null, // the request has it among its fields
-      trailerNames: request.trailers?.names ?? null,
-      expectContinue: request.expectContinue,
-    },
-    { userAgent: options.userAgent, acceptEncoding: null, absoluteForm: false, close: !options.keepAlive, extra: [] },
-  );
+/** The head of a request as the writer wants it. */
+function outgoingHead(request: Request, body: BodyReader | null): OutgoingHead {
+  const { scheme, authority } = request.destination;
+  return {
+    method: request.method,
+    scheme,
+    authority,
+    target: request.target,
+    fields: request.pairs,
+    bodyLength: body === null ? undefined : body.length,
+    contentType: null, // the request has it among its fields
+    trailerNames: request.trailers?.names ?? null,
+    expectContinue: request.expectContinue,
+  };
 }
 
 function peerOf(target: DialTarget): string {

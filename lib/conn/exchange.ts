@@ -32,6 +32,9 @@ export interface ExchangeLimits {
   readonly stalledReaderTimeout: number;
 }
 
+/** What all exchanges of a connection say of it. */
+export type ConnectionFacts = Omit<ConnectionInfo, "reused" | "served">;
+
 /** What the transport gives with a request. */
 export interface ExchangeInit {
   readonly request: Request;
@@ -86,8 +89,9 @@ export class Exchange implements ResponseBacking, BodySource {
   readonly onInformation: ((head: ResponseHead) => void) | null;
 
   // Owner: the connection, from roundTrip on.
-  connectionInfo: ConnectionInfo | null = null;
+  connectionFacts: ConnectionFacts | null = null;
   reused = false;
+  served = 0;
 
   // Owner: the write loop.
   /** True from the moment the write loop hands the first byte to the conduit; no response may begin before. */
@@ -305,7 +309,8 @@ export class Exchange implements ResponseBacking, BodySource {
     return this.trace.timings();
   }
   get connection(): ConnectionInfo | null {
-    return this.connectionInfo;
+    if (this.connectionFacts === null) return null;
+    return { ...this.connectionFacts, reused: this.reused, served: this.served };
   }
 
   get #answered(): ResponseHead {

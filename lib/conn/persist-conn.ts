@@ -14,13 +14,12 @@
 
 import type { Clock } from "../clock.ts";
 import { type CloseReason, ConnectionClosedError, HttpError, InvariantError, type TimeoutError } from "../errors.ts";
-import type { ConnectionInfo } from "../message/response.ts";
 import { TRACE_CONN } from "../trace.ts";
 import type { ParserLimits } from "../wire/parser-events.ts";
 import { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
 import { fate } from "./conn-state.ts";
-import type { Exchange } from "./exchange.ts";
+import type { ConnectionFacts, Exchange } from "./exchange.ts";
 import { ReadLoop, type ReadLoopHost } from "./read-loop.ts";
 import { WriteLoop, type WriteLoopHost } from "./write-loop.ts";
 
@@ -72,6 +71,8 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   readonly #writeLoop: WriteLoop;
   readonly #readLoop: ReadLoop;
 
+  /** What `response.connection` says of it; the same for all its exchanges. */
+  readonly #facts: ConnectionFacts;
   #current: Exchange | null = null;
   #responseComplete = false;
   #closed: CloseReason | null = null;
@@ -85,13 +86,14 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     this.clock = init.clock;
     this.peer = init.peer;
     this.#owner = init.owner;
+    this.#facts = { id: this.id, ...this.conduit.facts, proxy: null };
     this.#readLoop = new ReadLoop(this, this.#exchanges, init.limits);
     this.#writeLoop = new WriteLoop(this, this.#writes);
     this.conduit.attach({
       data: (view, n) => this.#readLoop.received(view, n),
       drained: () => this.#writeLoop.drained(),
       end: () => this.#readLoop.ended(),
-      error: (error) => this.#readLoop.broke(error),
+      error: (error) => this.#broke(error),
     });
     void this.#writeLoop.run();
   }
@@ -118,25 +120,11 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     this.#current = exchange;
     this.#responseComplete = false;
     exchange.reused = this.reused;
-    exchange.connectionInfo = this.#info();
+    exchange.connectionFacts = this.#facts;
+    exchange.served = this.#served;
     exchange.trace.connection = this.id;
     this.#exchanges.push(exchange);
     this.#writes.push(exchange);
-  }
-
-  #info(): ConnectionInfo {
-    const { facts } = this.conduit;
-    return {
-      id: this.id,
-      reused: this.reused,
-      served: this.#served,
-      localAddress: facts.localAddress,
-      localPort: facts.localPort,
-      remoteAddress: facts.remoteAddress,
-      remotePort: facts.remotePort,
-      tls: facts.tls,
-      proxy: null,
-    };
   }
 
   /** Ends the exchange in flight with `error`, where it is this one, and with it the connection. */
@@ -163,6 +151,16 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
       exchange.trace.emit({ type: "request-sent", bytes: exchange.bytesSubmitted }, now);
     if (this.#responseComplete) this.#settle(exchange, null);
     else this.#readLoop.requestWritten(exchange);
+  }
+
+  #broke(error: Error): void {
+    if (this.#writeLoop.refusal !== null && this.#current?.settled === false) this.lost();
+    else this.#readLoop.broke(error);
+  }
+
+  lost(): void {
+    const refusal = this.#writeLoop.refusal;
+    if (refusal !== null && this.#current?.settled === false) this.close("socket-error", refusal);
   }
 
   continueWriting(): void {

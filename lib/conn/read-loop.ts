@@ -229,9 +229,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
       if (this.#drainedBytes > DRAIN_BYTES_MAX) this.#host.close("body-closed-early");
       return;
     }
-    const chunk = new Uint8Array(n); // the view is lent; what the caller gets is the caller's
-    chunk.set(view.subarray(start, end));
-    exchange.push(chunk);
+    exchange.push(copyOf(view, start, end)); // the view is lent; what the caller gets is the caller's
   }
 
   trailers(fields: FieldLines): void {
@@ -401,6 +399,19 @@ const TIME_LIMITS = {
   "unread-body": ["unreadBodyTimeout", "nobody read the body"],
   "stalled-reader": ["stalledReaderTimeout", "the reader of the body took nothing"],
 } as const;
+
+/** Up to here `slice` is the cheaper copy; above, the constructor, which does not clear the memory first. */
+const SLICE_BYTES_MAX = 1024;
+
+/** The lent buffer is the same one each time; as a plain Uint8Array, so that what is cut from it is one too. */
+let lent = new Uint8Array(0);
+
+function copyOf(view: Uint8Array, start: number, end: number): Uint8Array {
+  if (lent.buffer !== view.buffer || lent.byteOffset !== view.byteOffset || lent.length !== view.length) {
+    lent = new Uint8Array(view.buffer, view.byteOffset, view.length) as Uint8Array<ArrayBuffer>; // sockets lend no other
+  }
+  return end - start <= SLICE_BYTES_MAX ? lent.slice(start, end) : new Uint8Array(lent.subarray(start, end));
+}
 
 /** A load balancer's way to say that it closes an idle connection (Go is408Message, issue 32310). */
 function is408(view: Uint8Array, n: number): boolean {
