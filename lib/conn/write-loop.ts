@@ -32,6 +32,8 @@ export interface WriteLoopHost {
   /** The request is wholly handed over. */
   requestSent(exchange: Exchange): void;
   close(reason: CloseReason, error?: unknown): void;
+  /** No answer came after a write was refused, nor did the connection's error. */
+  lost(): void;
   broken(error: unknown): void;
 }
 
@@ -39,6 +41,8 @@ export interface WriteLoopHost {
 const SLICE_BYTES_MAX = 64 * 1024;
 /** In-memory bodies up to this size go out with the head, in one write. */
 const JOINED_BYTES_MAX = SLICE_BYTES_MAX;
+/** A conduit that refused a write breaks as soon as it has read what was there; this is for one that does not. */
+const ANSWER_MS_MAX = 1_000;
 
 type Piece = Uint8Array | string;
 
@@ -53,7 +57,8 @@ export class WriteLoop {
   #wake: (() => void) | null = null;
   #continued = false;
   #pendingBefore = 0;
-  #awaiting: "nothing" | "kernel" | "continue" = "nothing";
+  #awaiting: "nothing" | "kernel" | "continue" | "answer" = "nothing";
+  #refusal: ConnectionClosedError | null = null;
 
   constructor(host: WriteLoopHost, queue: AsyncQueue<Exchange>) {
     this.#host = host;
@@ -63,6 +68,11 @@ export class WriteLoop {
 
   get state(): WriteState {
     return this.#state;
+  }
+
+  /** Why a write was refused that was not the first of its request; the connection lives no longer than an answer needs. */
+  get refusal(): ConnectionClosedError | null {
+    return this.#refusal;
   }
 
   /** Runs until the queue is closed. Never rejects: what fails closes the connection. */
@@ -196,8 +206,8 @@ export class WriteLoop {
     if (answer instanceof Error) {
       const provenUnwritten = first && alone && conduit.refusalProvesNothingWritten;
       if (!provenUnwritten) exchange.bytesSubmitted += bytes;
-      this.#host.close(
-        "socket-error",
+      this.#refused(
+        first,
         new ConnectionClosedError(
           `Cannot write request to ${this.#host.peer}: the connection was lost after ${exchange.bytesSubmitted} bytes`,
           { phase: "write", cause: answer },
@@ -207,6 +217,20 @@ export class WriteLoop {
     }
     exchange.bytesSubmitted += bytes;
     return answer;
+  }
+
+  /**
+   * A write was refused. Behind a first one there is nothing to wait for. Where a part of the request has left, the
+   * peer may have answered before it closed, and then its answer comes before the connection's error does, or with the
+   * next polls (Go issue 11745).
+   */
+  #refused(first: boolean, error: ConnectionClosedError): void {
+    if (first) return this.#host.close("socket-error", error);
+    this.#refusal = error;
+    this.#exchange?.outgoingBody?.destroy(error);
+    this.stop();
+    this.#awaiting = "answer";
+    this.#deadline.reset(ANSWER_MS_MAX);
   }
 
   #sent(exchange: Exchange): void {
@@ -264,6 +288,7 @@ export class WriteLoop {
   }
 
   #expired(): void {
+    if (this.#awaiting === "answer") return this.#host.lost();
     if (this.#awaiting === "continue") return this.#awake(); // no 100 in time: send (RFC 9110 §10.1.1)
     const exchange = this.#exchange;
     if (this.#awaiting !== "kernel" || exchange === null) return;

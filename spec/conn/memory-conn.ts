@@ -84,6 +84,51 @@ export class Sent implements ExchangeCaller {
   }
 }
 
+/** Refuses the write of a number, counted from 1, and all after it; and says nothing more, as a conduit may. */
+export class RefusingConduit implements Conduit {
+  readonly facts: Conduit["facts"];
+  readonly refusalProvesNothingWritten: boolean;
+  readonly #inner: Conduit;
+  readonly #refusesFrom: number;
+  #writes = 0;
+
+  constructor(inner: Conduit, refusesFrom: number, proves = inner.refusalProvesNothingWritten) {
+    this.#inner = inner;
+    this.facts = inner.facts;
+    this.refusalProvesNothingWritten = proves;
+    this.#refusesFrom = refusesFrom;
+  }
+
+  get pendingBytes(): number {
+    return this.#inner.pendingBytes;
+  }
+  write(data: string | readonly (Uint8Array | string)[]): "ok" | "full" | Error {
+    if (++this.#writes < this.#refusesFrom) return this.#inner.write(data);
+    return Object.assign(new Error("write EPIPE"), { code: "EPIPE", syscall: "write" });
+  }
+  attach(sink: ConduitSink): void {
+    this.#inner.attach(sink);
+  }
+  pause(): void {
+    this.#inner.pause();
+  }
+  resume(): void {
+    this.#inner.resume();
+  }
+  end(): void {
+    this.#inner.end();
+  }
+  destroy(): void {
+    this.#inner.destroy();
+  }
+  ref(): void {
+    this.#inner.ref();
+  }
+  unref(): void {
+    this.#inner.unref();
+  }
+}
+
 export class MemoryConn implements ConnOwner {
   readonly clock = new VirtualClock();
   readonly conn: PersistConn;

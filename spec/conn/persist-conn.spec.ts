@@ -1,7 +1,8 @@
 /** One connection over memory: what it writes and reads, byte for byte, and what becomes of it and of its exchange. */
 
 import { describe, expect, test } from "vitest";
-import { MemoryConn, post } from "./memory-conn.ts";
+import { Upload } from "../support/upload.ts";
+import { MemoryConn, post, RefusingConduit } from "./memory-conn.ts";
 
 describe("PersistConn: the request on the wire", () => {
   test("a body in memory goes out in chunks where trailers follow it (RFC 9112 §7.1.2)", async () => {
@@ -37,5 +38,75 @@ describe("PersistConn: Expect: 100-continue (RFC 9110 §10.1.1)", () => {
     expect(conn.takeWritten()).toMatch(/\r\n\r\n$/);
     await conn.clock.advance(1_000);
     expect(conn.takeWritten()).toBe("second");
+  });
+});
+
+describe("PersistConn: a write that is refused", () => {
+  const refusing = (nth: number) => new MemoryConn({}, (near) => new RefusingConduit(near, nth));
+
+  test("fails the exchange at once where it was the first: there is nothing to wait for", async () => {
+    const conn = refusing(1);
+    const sent = conn.roundTrip(post("hello"));
+    await conn.settle();
+    expect(sent.facts).toMatchObject({ phase: "write", bytesSubmitted: 0, bytesAccepted: 0, safeToRetry: true });
+    expect(conn.log).toEqual(["closed socket-error"]);
+  });
+
+  test("lets an answer win that comes behind it (Go issue 11745)", async () => {
+    const conn = refusing(3);
+    const upload = new Upload(10);
+    const sent = conn.roundTrip(post(upload));
+    await conn.settle();
+    expect(upload.returned).toBe(1);
+    expect(conn.log).toEqual([]);
+    conn.reply("HTTP/1.1 413 No\r\nContent-Length: 3\r\n\r\nbig");
+    await conn.settle();
+    expect(sent.response?.status).toBe(413);
+    expect(await sent.response?.text()).toBe("big");
+    expect(conn.log).toEqual(["closed write-unfinished"]);
+  });
+
+  test("lets an answer win that came whole before the connection broke", async () => {
+    const conn = refusing(3);
+    const sent = conn.roundTrip(post(new Upload(10)));
+    await conn.settle();
+    conn.reply("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes");
+    conn.peer.reset();
+    await conn.settle();
+    expect(await sent.response?.text()).toBe("yes");
+  });
+
+  test("is what the exchange fails with when the connection breaks without an answer", async () => {
+    const conn = refusing(3);
+    const upload = new Upload(10);
+    const sent = conn.roundTrip(post(upload));
+    await conn.settle();
+    conn.peer.reset();
+    await conn.settle();
+    expect(sent.facts).toMatchObject({ phase: "write", bytesRead: 0, safeToRetry: false });
+    expect(upload.returned).toBe(1);
+    expect(conn.log).toEqual(["closed socket-error"]);
+  });
+
+  test("is what the exchange fails with after a second of silence", async () => {
+    const conn = refusing(3);
+    const sent = conn.roundTrip(post(new Upload(10)));
+    await conn.clock.advance(999);
+    expect(sent.error).toBe(null);
+    await conn.clock.advance(1);
+    expect(sent.facts).toMatchObject({ phase: "write", safeToRetry: false });
+    expect(conn.destroyed).toBe(true);
+    expect(conn.clock.armed).toBe(0);
+  });
+
+  test("does not cut an answer that streams on", async () => {
+    const conn = refusing(3);
+    const sent = conn.roundTrip(post(new Upload(10)));
+    await conn.settle();
+    conn.reply("HTTP/1.1 413 No\r\nContent-Length: 6\r\n\r\nbig");
+    await conn.clock.advance(5_000);
+    conn.reply("ger");
+    await conn.settle();
+    expect(await sent.response?.text()).toBe("bigger");
   });
 });
