@@ -211,6 +211,7 @@ export class Exchange implements ResponseBacking, BodySource {
   /** What an error of this exchange says about the attempt. */
   facts(bytesPending: number): ErrorFacts {
     return {
+      origin: this.request.destination.origin,
       attempt: this.trace.attempt,
       reused: this.reused,
       bytesSubmitted: this.bytesSubmitted,
