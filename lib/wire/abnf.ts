@@ -64,11 +64,38 @@ export function isAuthorityForm(text: string): boolean {
   return isHost(text) && /:[0-9]+$/.test(text);
 }
 
-/** A list of tokens, `#token` (RFC 9110 §5.6.1), as its members in lower case; null if one is no token. Never empty members. */
+/**
+ * OWS = *( SP / HTAB )
+ *
+ * RFC 9110 §5.6.3. Not `trim()`: to that 0xA0 is a blank too, and in HTTP it is a byte like others.
+ */
+function isBlank(c: number): boolean {
+  return c === 32 || c === 9;
+}
+
+/** Without the OWS at its end. */
+export function cutBlanksAfter(text: string): string {
+  let end = text.length;
+  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
+  return end === text.length ? text : text.slice(0, end);
+}
+
+/** Without the OWS at both ends. */
+export function cutBlanks(text: string): string {
+  let start = 0;
+  while (start < text.length && isBlank(text.charCodeAt(start))) start++;
+  return cutBlanksAfter(start === 0 ? text : text.slice(start));
+}
+
+/**
+ * #token = [ token ] *( OWS "," OWS [ token ] )
+ *
+ * RFC 9110 §5.6.1.2, as a recipient reads it. Gives the members in lower case, never empty ones; null if one is no token.
+ */
 export function tokenList(text: string): string[] | null {
   const members: string[] = [];
   for (const part of text.split(",")) {
-    const member = part.trim();
+    const member = cutBlanks(part);
     if (member === "") continue;
     if (!TOKEN.test(member)) return null;
     members.push(member.toLowerCase());

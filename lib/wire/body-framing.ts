@@ -5,6 +5,7 @@
  */
 
 import { LocalProtocolError } from "../errors.ts";
+import { cutBlanks } from "./abnf.ts";
 
 /** How the receiver finds the end of a request body. */
 export type RequestFraming =
@@ -46,7 +47,7 @@ export function chooseFraming(input: FramingInput): RequestFraming {
     if (contentLength !== null) {
       throw wrong("header transfer-encoding", "it stands beside a Content-Length (RFC 9112 §6.2)");
     }
-    if (transferEncoding.trim().toLowerCase() !== "chunked") {
+    if (cutBlanks(transferEncoding).toLowerCase() !== "chunked") {
       throw wrong("header transfer-encoding", "only chunked can be sent (RFC 9112 §6.1)");
     }
     if (bodyLength === undefined) throw wrong("header transfer-encoding", "there is no body");
@@ -76,7 +77,7 @@ export function chooseFraming(input: FramingInput): RequestFraming {
 
 /** Content-Length = 1*DIGIT, up to what a double counts. */
 function declaredLength(value: string): number {
-  const digits = value.trim();
+  const digits = cutBlanks(value);
   const length = Number(digits);
   if (!/^[0-9]+$/.test(digits) || !Number.isSafeInteger(length)) {
     throw wrong("header content-length", "it is no number of bytes (RFC 9110 §8.6)");

@@ -5,21 +5,9 @@
  * RFC 9110 §5.5: blanks around a value are not part of it.
  */
 
+import { cutBlanksAfter } from "./abnf.ts";
 import { SPAN_NUMBERS } from "./llhttp/binding.ts";
 import type { FieldLines } from "./parser-events.ts";
-
-const TAB = 9;
-const SP = 32;
-
-/** The end of the value that stands in `text` at [start, end), trailing blanks left out. Linear, no pattern. */
-export function valueEnd(text: string, start: number, end: number): number {
-  while (end > start) {
-    const c = text.charCodeAt(end - 1);
-    if (c !== SP && c !== TAB) break;
-    end--;
-  }
-  return end;
-}
 
 /** Four numbers a field, as in SpanStore, into `text`. */
 export class TextFieldLines implements FieldLines {
@@ -42,7 +30,7 @@ export class TextFieldLines implements FieldLines {
   value(index: number): string {
     const at = this.#at(index);
     const start = this.#spans[at + 2]!;
-    return this.#text.slice(start, valueEnd(this.#text, start, start + this.#spans[at + 3]!));
+    return cutBlanksAfter(this.#text.slice(start, start + this.#spans[at + 3]!));
   }
 
   #at(index: number): number {

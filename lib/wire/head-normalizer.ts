@@ -10,6 +10,8 @@
  * What cannot be brought into that form is left as it is, for llhttp to refuse.
  */
 
+import { cutBlanks } from "./abnf.ts";
+
 const FRAMING_FIELD = /^(content-length|transfer-encoding):([^\r]*)$/i;
 
 /** @param head latin1, from the status line to the empty line */
@@ -44,8 +46,4 @@ function framingMembers(line: string, field: string): string[] | null {
   const match = FRAMING_FIELD.exec(line);
   if (match === null || match[1]!.toLowerCase() !== field) return null;
   return match[2]!.split(",").map(cutBlanks);
-}
-
-function cutBlanks(text: string): string {
-  return text.replace(/^[\t ]+/, "").replace(/(?<![\t ])[\t ]+$/, "");
 }

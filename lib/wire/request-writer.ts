@@ -13,7 +13,7 @@
  */
 
 import { InvariantError, LocalProtocolError } from "../errors.ts";
-import { isAuthorityForm, isFieldValue, isHost, isRequestTarget, isToken, tokenList } from "./abnf.ts";
+import { cutBlanks, isAuthorityForm, isFieldValue, isHost, isRequestTarget, isToken, tokenList } from "./abnf.ts";
 import { chooseFraming, isForbiddenTrailer, NO_BODY, type RequestFraming } from "./body-framing.ts";
 
 /** A request's head before it is written. Strings hold one byte in each char code. */
@@ -60,42 +60,27 @@ export interface WritableHead {
 }
 
 /** What the caller's fields say about what we would write ourselves. */
-interface CallerFields {
-  hostName: string;
-  host: string | null;
-  userAgent: boolean;
-  accept: boolean;
-  acceptEncoding: boolean;
-  range: boolean;
-  contentType: boolean;
-  contentLength: string | null;
-  transferEncoding: string | null;
-  trailer: string | null;
-  expect: boolean;
-  te: boolean;
-  upgrade: boolean;
+class CallerFields {
+  hostName = "Host";
+  host: string | null = null;
+  userAgent = false;
+  accept = false;
+  acceptEncoding = false;
+  range = false;
+  contentType = false;
+  contentLength: string | null = null;
+  transferEncoding: string | null = null;
+  trailer: string | null = null;
+  expect = false;
+  te = false;
+  upgrade = false;
   /** The last Connection field's index, and the options of all of them. */
-  connectionAt: number;
-  connection: readonly string[];
+  connectionAt = -1;
+  connection: readonly string[] = NO_OPTIONS;
 }
 
-const NO_FIELDS: CallerFields = Object.freeze({
-  hostName: "Host",
-  host: null,
-  userAgent: false,
-  accept: false,
-  acceptEncoding: false,
-  range: false,
-  contentType: false,
-  contentLength: null,
-  transferEncoding: null,
-  trailer: null,
-  expect: false,
-  te: false,
-  upgrade: false,
-  connectionAt: -1,
-  connection: Object.freeze([]),
-});
+const NO_OPTIONS: readonly string[] = Object.freeze([]);
+const NO_FIELDS = new CallerFields();
 
 /**
  * Writes a head.
@@ -150,7 +135,9 @@ export function writeHead(head: OutgoingHead, options: WriterOptions): WritableH
     }
   }
   for (let i = 0; i < fields.length; i++) {
-    const [name, value] = fields[i]!;
+    const field = fields[i]!;
+    const name = field[0];
+    const value = field[1];
     // Both were checked when the caller's fields were read; Host stands in front already.
     if (name.length === 4 && name.toLowerCase() === "host") continue;
     add(name, i === caller.connectionAt && connection !== "" ? joinList(value, connection) : value);
@@ -251,9 +238,11 @@ function checkField(name: string, value: string): void {
 
 /** Checks every field that the caller gave, and notes those that bear on what we write ourselves. */
 function readCallerFields(fields: OutgoingHead["fields"]): CallerFields {
-  const found: CallerFields = { ...NO_FIELDS };
+  const found = new CallerFields();
   for (let i = 0; i < fields.length; i++) {
-    const [name, value] = fields[i]!;
+    const field = fields[i]!;
+    const name = field[0];
+    const value = field[1];
     checkField(name, value);
     switch (name.length) {
       case 2:
@@ -308,14 +297,14 @@ function note(found: CallerFields, name: string, lower: string, value: string, i
       break;
     case "expect":
       if (found.expect) throw twice(lower);
-      if (value.trim().toLowerCase() !== "100-continue") {
+      if (cutBlanks(value).toLowerCase() !== "100-continue") {
         throw wrong("header expect", "100-continue is the only expectation there is (RFC 9110 §10.1.1)");
       }
       found.expect = true;
       break;
     case "te":
       // A coding that is asked for may come, and none but chunked is read here; chunked must not be named (RFC 9112 §7.4).
-      if (value.trim().toLowerCase() !== "trailers") {
+      if (cutBlanks(value).toLowerCase() !== "trailers") {
         throw wrong("header te", "trailers is all that can be asked for (RFC 9110 §10.1.4)");
       }
       found.te = true;
@@ -381,20 +370,23 @@ function missingConnectionOptions(caller: CallerFields, close: boolean): string 
 }
 
 function joinList(list: string, more: string): string {
-  return list.trim() === "" ? more : `${list}, ${more}`;
+  return cutBlanks(list) === "" ? more : `${list}, ${more}`;
 }
 
 /**
  * The last check before bytes leave (one more line than we wrote is somebody else's): whatever way a CR or LF found past
- * the checks above, and several clients had such ways, ends here.
+ * the checks above, and several clients had such ways, ends here. Each of our lines has one of both.
  */
 function requireLines(text: string, lines: number): void {
-  let count = 0;
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
-    if (text.charCodeAt(at - 1) !== 13) throw new InvariantError("Cannot write request: bare LF in its head");
-    count++;
+  if (count(text, "\n") !== lines || count(text, "\r") !== lines) {
+    throw new InvariantError(`Cannot write request: its head has other than ${lines} lines`);
   }
-  if (count !== lines) throw new InvariantError(`Cannot write request: its head has ${count} lines, not ${lines}`);
+}
+
+function count(text: string, what: string): number {
+  let n = 0;
+  for (let at = text.indexOf(what); at >= 0; at = text.indexOf(what, at + 1)) n++;
+  return n;
 }
 
 function twice(name: string): LocalProtocolError {

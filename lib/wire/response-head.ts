@@ -7,8 +7,8 @@
  * RFC 9112 §2.3 (version), §4 (status line), §6.1–6.3 (framing), §9.3 (persistence); RFC 9110 §8.6, §9.3.2, §9.3.6, §15.
  */
 
-import { Buffer } from "node:buffer";
-import { TextFieldLines, valueEnd } from "./field-lines.ts";
+import { cutBlanks } from "./abnf.ts";
+import { TextFieldLines } from "./field-lines.ts";
 import { SPAN_NUMBERS, type SpanStore } from "./llhttp/binding.ts";
 import type { FieldLines, ResponseFraming, ResponseHead } from "./parser-events.ts";
 
@@ -92,14 +92,15 @@ export function interpretHead(
   closing: boolean,
 ): ResponseHead {
   const status = spans.status;
-  const minorVersion = minorVersionOf(text);
+  const minorVersion = minorVersionOf(bytes, base);
   if (status < 100) throw new HeadRefusal("status below 100 (RFC 9110 §15)", 9);
-  const statusText = reasonPhrase(text, spans.fields > 0 ? spans.array[0]! - 2 : text.length - 4);
+  const statusText = reasonPhrase(text, bytes, base, spans.fields > 0 ? spans.array[0]! - 2 : text.length - 4);
 
   readFields(text, bytes, base, spans);
   // What follows 101, or a 2xx to CONNECT, is not HTTP: framing fields are not even looked at (RFC 9110 §9.3.6).
   const tunnel = status === 101 || (kind === "connect" && status >= 200 && status < 300);
-  const contentLength = tunnel || found.lengthStart < 0 ? null : lengthOf(text, found.lengthStart, found.lengthEnd);
+  const contentLength =
+    tunnel || found.lengthStart < 0 ? null : lengthOf(bytes, base, found.lengthStart, found.lengthEnd);
 
   let framing: ResponseFraming;
   let keepAlive = !closing && !found.saysClose && (minorVersion === 1 || found.saysKeepAlive);
@@ -151,10 +152,13 @@ function copySpans(spans: SpanStore): number[] {
   return copy;
 }
 
-/** HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 §2.3). llhttp also lets 0.9, 2.0, RTSP and ICE pass. */
-function minorVersionOf(text: string): 0 | 1 {
-  if (text.startsWith("HTTP/1.1 ")) return 1;
-  if (text.startsWith("HTTP/1.0 ")) return 0;
+/**
+ * HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 §2.3). llhttp also lets HTTP/0.9 and 2.0, RTSP and ICE pass; of those
+ * that it lets pass, only HTTP begins with an H.
+ */
+function minorVersionOf(bytes: Uint8Array, base: number): 0 | 1 {
+  const minor = bytes[base + 7]! - ZERO;
+  if (bytes[base] === H && bytes[base + 5] === ONE && (minor === 0 || minor === 1)) return minor;
   throw new HeadRefusal("version other than HTTP/1.1 and HTTP/1.0 (RFC 9112 §2.3)", 0);
 }
 
@@ -164,20 +168,26 @@ function minorVersionOf(text: string): 0 | 1 {
  *
  * @param end where the line's CRLF must be: two bytes before the first field, or before the empty line
  */
-function reasonPhrase(text: string, end: number): string {
+function reasonPhrase(text: string, bytes: Uint8Array, base: number, end: number): string {
   for (let i = 13; i < end; i++) {
-    const c = text.charCodeAt(i);
-    if (c < 32 && c !== 9) {
-      const reason = c === CR ? BARE_CR : "control byte in the reason phrase (RFC 9112 §4)";
-      throw new HeadRefusal(reason, i);
+    const c = bytes[base + i]!;
+    if (c === CR) throw new HeadRefusal(BARE_CR, i);
+    if ((c < 32 && c !== TAB) || c === 127) {
+      throw new HeadRefusal("control byte in the reason phrase (RFC 9112 §4)", i);
     }
-    if (c === 127) throw new HeadRefusal("control byte in the reason phrase (RFC 9112 §4)", i);
   }
-  if (text.charCodeAt(end) !== CR || text.charCodeAt(end + 1) !== LF) throw new HeadRefusal(BARE_CR, end);
-  if (end === 15 && text.startsWith("OK", 13)) return "OK";
+  if (bytes[base + end] !== CR || bytes[base + end + 1] !== LF) throw new HeadRefusal(BARE_CR, end);
+  if (end === 15 && bytes[base + 13] === O && bytes[base + 14] === K) return "OK";
   return end > 13 ? text.slice(13, end) : "";
 }
 
+const TAB = 9;
+const SP = 32;
+const ZERO = 48;
+const ONE = 49;
+const H = 72;
+const K = 75;
+const O = 79;
 const CR = 13;
 const LF = 10;
 const BARE_CR = "bare CR after the status line (RFC 9112 §2.2)";
@@ -203,10 +213,12 @@ function readFields(text: string, bytes: Uint8Array, base: number, spans: SpanSt
     if (length !== 10 && length !== 14 && length !== 17) continue;
     const name = base + array[at]!;
     const start = array[at + 2]!;
-    const end = valueEnd(text, start, start + array[at + 3]!);
+    let end = start + array[at + 3]!;
+    // llhttp leaves the blanks after a value to us (RFC 9110 §5.5).
+    while (end > start && (bytes[base + end - 1] === SP || bytes[base + end - 1] === TAB)) end--;
     if (length === 10) {
       if (isText(bytes, name, length, CONNECTION)) readConnection(text, bytes, base, start, end);
-      else if (isText(bytes, name, length, KEEP_ALIVE)) found.hint = keepAliveHint(text, start, end, found.hint);
+      else if (isText(bytes, name, length, KEEP_ALIVE)) readKeepAlive(text, bytes, base, start, end);
     } else if (length === 14) {
       if (isText(bytes, name, length, CONTENT_LENGTH)) {
         // llhttp refuses a second one, and equal ones have become one before it saw them.
@@ -238,19 +250,20 @@ function readConnection(text: string, bytes: Uint8Array, base: number, start: nu
   } else if (isText(bytes, base + start, end - start, CLOSE)) {
     found.saysClose = true;
   } else {
-    for (const option of text.slice(start, end).toLowerCase().split(",")) {
-      const token = option.trim();
-      if (token === "close") found.saysClose = true;
-      else if (token === "keep-alive") found.saysKeepAlive = true;
+    // A member that is no token is nothing that we know, like an option that we do not know.
+    for (const member of text.slice(start, end).toLowerCase().split(",")) {
+      const option = cutBlanks(member);
+      if (option === "close") found.saysClose = true;
+      else if (option === "keep-alive") found.saysKeepAlive = true;
     }
   }
 }
 
 /** Content-Length = 1*DIGIT (RFC 9110 §8.6). What a double cannot count is refused, whether a body follows or not. */
-function lengthOf(text: string, start: number, end: number): number {
+function lengthOf(bytes: Uint8Array, base: number, start: number, end: number): number {
   let length = 0;
   for (let i = start; i < end; i++) {
-    const digit = text.charCodeAt(i) - 48;
+    const digit = bytes[base + i]! - ZERO;
     if (!(digit >= 0 && digit <= 9)) throw new HeadRefusal("Content-Length is not a number (RFC 9110 §8.6)", i);
     length = length * 10 + digit;
     if (length > Number.MAX_SAFE_INTEGER) throw new HeadRefusal("Content-Length above 2^53 (RFC 9110 §8.6)", start);
@@ -277,26 +290,35 @@ interface KeepAliveHint {
 const NO_HINT: KeepAliveHint = { timeoutMs: null, max: null };
 
 // A server says the same in each response, so the last answer is kept.
-let lastHintText = "";
+let lastValue = new Uint8Array(0);
 let lastHint: KeepAliveHint = NO_HINT;
 
 /** `timeout=5, max=100`: any order, any case, over several fields; what is not understood is left out (RFC 2068 §19.7.1.1). */
-function keepAliveHint(text: string, start: number, end: number, before: KeepAliveHint | null): KeepAliveHint {
-  if (end - start !== lastHintText.length || !text.startsWith(lastHintText, start)) {
-    const value = text.slice(start, end);
-    let timeoutMs: number | null = null;
-    let max: number | null = null;
-    for (const part of value.toLowerCase().split(/[,;]/)) {
-      const [name = "", number = ""] = part.split("=", 2);
-      const digits = number.trim();
-      if (!/^[0-9]{1,9}$/.test(digits)) continue;
-      if (name.trim() === "timeout") timeoutMs ??= Number(digits) * 1000;
-      else if (name.trim() === "max") max ??= Number(digits);
-    }
-    // Spelt anew: a slice would hold on to the head that it was cut from.
-    lastHintText = Buffer.from(value, "latin1").toString("latin1");
-    lastHint = { timeoutMs, max };
+function readKeepAlive(text: string, bytes: Uint8Array, base: number, start: number, end: number): void {
+  if (!isValue(bytes, base + start, end - start, lastValue)) {
+    lastValue = bytes.slice(base + start, base + end);
+    lastHint = parseKeepAlive(text.slice(start, end));
   }
-  if (before === null) return lastHint;
-  return { timeoutMs: before.timeoutMs ?? lastHint.timeoutMs, max: before.max ?? lastHint.max };
+  const before = found.hint;
+  found.hint =
+    before === null ? lastHint : { timeoutMs: before.timeoutMs ?? lastHint.timeoutMs, max: before.max ?? lastHint.max };
+}
+
+function isValue(bytes: Uint8Array, start: number, length: number, value: Uint8Array): boolean {
+  if (length !== value.length) return false;
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== value[i]) return false;
+  return true;
+}
+
+function parseKeepAlive(value: string): KeepAliveHint {
+  let timeoutMs: number | null = null;
+  let max: number | null = null;
+  for (const part of value.toLowerCase().split(/[,;]/)) {
+    const [name = "", number = ""] = part.split("=", 2);
+    const digits = cutBlanks(number);
+    if (!/^[0-9]{1,9}$/.test(digits)) continue;
+    if (cutBlanks(name) === "timeout") timeoutMs ??= Number(digits) * 1000;
+    else if (cutBlanks(name) === "max") max ??= Number(digits);
+  }
+  return { timeoutMs, max };
 }
