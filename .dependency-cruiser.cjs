@@ -47,9 +47,9 @@ module.exports = {
     },
     {
       name: "no-node-http-in-lib",
-      comment: "from Node 22 on, importing it loads undici; the demo origin of the command line is a child process",
+      comment: "from Node 22 on, importing it loads undici",
       severity: "error",
-      from: { path: "^lib/", pathNot: ["^lib/cli/demo-origin\\.ts$"] },
+      from: { path: "^lib/" },
       to: { path: "^(node:)?(http|https|http2)$" },
     },
     {

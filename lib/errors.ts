@@ -50,14 +50,15 @@ export type Phase =
 /** The base class of every error that this library makes. `code` is stable; the text is not. */
 export abstract class HttpError extends Error {
   abstract readonly code: string;
-  readonly phase?: Phase;
-  origin?: string;
-  attempt?: number;
-  reused?: boolean;
-  bytesSubmitted?: number;
-  bytesAccepted?: number;
-  bytesRead?: number;
-  safeToRetry?: boolean;
+  // Declared, not defined: an error has the fields that it knows, and shows no others.
+  declare readonly phase?: Phase;
+  declare origin?: string;
+  declare attempt?: number;
+  declare reused?: boolean;
+  declare bytesSubmitted?: number;
+  declare bytesAccepted?: number;
+  declare bytesRead?: number;
+  declare safeToRetry?: boolean;
 
   constructor(message: string, facts: ErrorFacts = {}) {
     super(message, "cause" in facts ? { cause: facts.cause } : undefined);

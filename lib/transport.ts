@@ -25,7 +25,7 @@ import {
 } from "./errors.ts";
 import { type Headers, headersOver } from "./message/headers.ts";
 import { inspectCustom } from "./message/options.ts";
-import type { Request } from "./message/request.ts";
+import type { Destination, Request } from "./message/request.ts";
 import type { BodyReader } from "./message/request-body.ts";
 import type { Response } from "./message/response.ts";
 import {
@@ -35,6 +35,8 @@ import {
   type TransportOptions,
   timeLimitsOf,
 } from "./options.ts";
+import { outgoingHead } from "./outgoing-head.ts";
+import { connKey } from "./pool/conn-key.ts";
 import { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
 import { WantConn } from "./pool/want-conn.ts";
@@ -52,7 +54,7 @@ import {
 } from "./trace.ts";
 import { HeadWriter } from "./wire/head-writer.ts";
 import type { ResponseHead } from "./wire/parser-events.ts";
-import type { OutgoingHead, WritableHead } from "./wire/request-writer.ts";
+import type { WritableHead } from "./wire/request-writer.ts";
 
 /** One HTTP transaction: the one seam. Caching, recording, retry policies and mocks are RoundTrippers around another. */
 export interface RoundTripper {
@@ -226,9 +228,9 @@ class Core {
     call.ownsSlot();
     const { target, trace } = call;
     const abort = new AbortController();
+    if (trace.mask & TRACE_DIAL) trace.emit({ type: "dial-start", host: target.host, port: target.port });
     const dialing = this.#dialer.start(target, abort.signal, dialTrace(call));
     this.#dials.set(slot, new DialInProgress(this.clock, abort, dialing));
-    if (trace.mask & TRACE_DIAL) trace.emit({ type: "dial-start", host: target.host, port: target.port });
     dialing.promise.then(
       (conduit) => {
         if (!this.#ended(slot)) return conduit.destroy(); // abandoned while its success was on the way
@@ -457,9 +459,9 @@ class Call implements ExchangeCaller {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#limits = call === NO_CALL ? core.options : timeLimitsOf(core.options, call);
-    const { scheme, hostname, port, origin } = request.destination;
-    this.target = { scheme, host: hostname, port };
-    this.key = origin;
+    const { key, target } = wayTo(request.destination);
+    this.target = target;
+    this.key = key;
     this.trace = new CallTrace(++lastCallId, core.clock, core.tracer, tracerOf(call.trace));
   }
 
@@ -546,7 +548,7 @@ class Call implements ExchangeCaller {
     const { waiting, dialing, busy, idle, oldestBusySince } = this.#core.pool.stateOf(this.key);
     const oldestBusyMs = oldestBusySince === null ? null : now - oldestBusySince;
     const held = `${busy} busy${oldestBusyMs === null ? "" : ` (the oldest for ${Math.round(oldestBusyMs)} ms)`}, ${dialing} dialing, ${idle} idle`;
-    const text = `Cannot get connection to ${this.key}: none free within ${limit} ms (option poolTimeout); ${waiting} waiting, ${held}`;
+    const text = `Cannot get connection to ${this.#request.destination.origin}: none free within ${limit} ms (option poolTimeout); ${waiting} waiting, ${held}`;
     this.#cancel("timeout", new PoolTimeoutError(limit, text, { waiting, dialing, busy, idle, oldestBusyMs }));
   }
 
@@ -705,20 +707,26 @@ function dialTrace(call: Call): DialTrace {
   };
 }
 
-/** The head of a request as the writer wants it. */
-function outgoingHead(request: Request, body: BodyReader | null): OutgoingHead {
-  const { scheme, authority } = request.destination;
-  return {
-    method: request.method,
-    scheme,
-    authority,
-    target: request.target,
-    fields: request.pairs,
-    bodyLength: body === null ? undefined : body.length,
-    contentType: null, // the request has it among its fields
-    trailerNames: request.trailers?.names ?? null,
-    expectContinue: request.expectContinue,
-  };
+const ways = new WeakMap<Destination, Way>();
+
+interface Way {
+  readonly key: string;
+  readonly target: DialTarget;
+}
+
+/** Which connections can serve a destination, and how one is dialed. Destinations are shared by all requests of a URL. */
+function wayTo(destination: Destination): Way {
+  let way = ways.get(destination);
+  if (way === undefined) {
+    const { scheme, hostname, canonicalHost, port } = destination;
+    const target = { scheme, host: hostname, port };
+    way = {
+      key: connKey({ proxy: null, scheme, host: canonicalHost, port }),
+      target: hostname === canonicalHost ? target : { ...target, serverName: canonicalHost },
+    };
+    ways.set(destination, way);
+  }
+  return way;
 }
 
 function peerOf(target: DialTarget): string {

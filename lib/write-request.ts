@@ -10,6 +10,7 @@
 import { LocalProtocolError } from "./errors.ts";
 import type { Request } from "./message/request.ts";
 import { resolveOptions } from "./options.ts";
+import { outgoingHead } from "./outgoing-head.ts";
 import { CHUNK_END, chunkHeader, lastChunk, writeHead } from "./wire/request-writer.ts";
 
 /** As much of a body as a connection writes at once, so a chunk of a chunked body is at most this long. */
@@ -25,20 +26,13 @@ const SLICE_BYTES_MAX = 64 * 1024;
 export async function* writeRequest(request: Request): AsyncGenerator<Uint8Array, undefined> {
   const body = request.body?.open() ?? null;
   try {
-    const head = writeHead(
-      {
-        method: request.method,
-        scheme: request.destination.scheme,
-        authority: request.destination.authority,
-        target: request.target,
-        fields: request.pairs,
-        bodyLength: body === null ? undefined : body.length,
-        contentType: null, // the request has it among its fields
-        trailerNames: request.trailers?.names ?? null,
-        expectContinue: request.expectContinue,
-      },
-      { userAgent: resolveOptions({}).userAgent, acceptEncoding: null, absoluteForm: false, close: false, extra: [] },
-    );
+    const head = writeHead(outgoingHead(request, body), {
+      userAgent: resolveOptions({}).userAgent,
+      acceptEncoding: null,
+      absoluteForm: false,
+      close: false,
+      extra: [],
+    });
     yield bytes(head.text);
     if (body === null) return;
     const declared = head.framing.kind === "content-length" ? head.framing.length : null;
