@@ -106,8 +106,8 @@ export interface TransportStats {
 /** The server's word on how long it keeps an idle connection is taken with a margin: its clock started earlier. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
 
-/** Keeps the process alive for a waiter that has no time limit: the longest that a timer can take. */
-const FOR_EVER_MS = 2 ** 31 - 1;
+/** Keeps the process alive for a waiter that has no time limit. */
+const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
 
 export class Transport implements RoundTripper {
   readonly #core: Core;

@@ -21,7 +21,7 @@ checkLeaks();
 
 const LIMIT = 1234;
 const LONGER = 4321;
-const MONTH = 24 * 24 * 3_600_000;
+const MONTH = 31 * 24 * 3_600_000;
 
 /** No limit of any kind. */
 const UNLIMITED: TransportOptions = {
