@@ -532,7 +532,14 @@ class Call implements ExchangeCaller {
     const { poolTimeout } = this.#limits;
     const left = poolTimeout === 0 ? FOR_EVER_MS : Math.max(1, poolTimeout - this.#poolWaitedMs);
     this.#poolWaitFrom = this.#core.clock.now();
-    this.#poolDeadline = this.#core.clock.deadline(left, () => this.#poolTimedOut(poolTimeout), KEEP_ALIVE);
+    this.#poolDeadline = this.#core.clock.deadline(left, () => this.#poolWaitedLong(want, poolTimeout), KEEP_ALIVE);
+  }
+
+  #poolWaitedLong(want: WantConn<Lease, Call>, limit: number): void {
+    if (want.dial === null) return this.#poolTimedOut(limit);
+    // It owns a slot by now: the dial of a request that has left. It may lose that again, and then waits as before.
+    this.#poolWaitFrom = this.#core.clock.now();
+    this.#poolDeadline?.reset(limit);
   }
 
   /** A dial of its own has begun, or it was given a connection, or it waits no more. */

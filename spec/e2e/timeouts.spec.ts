@@ -421,6 +421,31 @@ describe("poolTimeout", () => {
     conn.reply("HTTP/1.1 204 No Content\r\n\r\n");
     expect((await stage.driven(call)).status).toBe(204);
   });
+
+  test("does not run while the request owns a slot: nor may a dial that another left to it end it", async () => {
+    let connectNow = () => {};
+    await using stage = await Stage.open({
+      ...UNLIMITED,
+      maxConnsPerHost: 1,
+      poolTimeout: LIMIT,
+      dial: ({ host, port }) =>
+        new Promise((resolve) => {
+          connectNow = () => resolve(connect(port, host));
+        }),
+    });
+    const leaves = new AbortController();
+    const first = quiet(stage.peer.client.get(stage.peer.url(), { signal: leaves.signal }));
+    const heir = stage.peer.client.get(stage.peer.url());
+    await stage.clock.advance(LIMIT - 1);
+    leaves.abort();
+    await stage.driven(errorOf(first));
+    await stage.clock.advance(10 * LIMIT);
+    connectNow();
+    const conn = await stage.accept();
+    await stage.driven(conn.readHead());
+    conn.reply("HTTP/1.1 204 No Content\r\n\r\n");
+    expect((await stage.driven(heir)).status).toBe(204);
+  });
 });
 
 describe("a loop that was blocked beyond a time limit", () => {
