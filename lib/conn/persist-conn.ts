@@ -228,7 +228,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     this.#closed = reason;
     const exchange = this.#current;
     this.#current = null;
-    const pending = this.conduit.pendingBytes;
+    const pending = Math.max(this.conduit.pendingBytes, this.#writeLoop.unsureBytes);
     this.conduit.destroy();
     this.#writes.close(reason);
     this.#exchanges.close(reason);

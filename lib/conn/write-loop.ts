@@ -57,6 +57,7 @@ export class WriteLoop {
   #wake: (() => void) | null = null;
   #continued = false;
   #pendingBefore = 0;
+  #unsureBytes = 0;
   #awaiting: "nothing" | "kernel" | "continue" | "answer" = "nothing";
   #refusal: ConnectionClosedError | null = null;
 
@@ -68,6 +69,11 @@ export class WriteLoop {
 
   get state(): WriteState {
     return this.#state;
+  }
+
+  /** Bytes of the last write that the kernel has not surely taken. A broken socket no longer tells what it still had. */
+  get unsureBytes(): number {
+    return this.#unsureBytes;
   }
 
   /** Why a write was refused that was not the first of its request; the connection lives no longer than an answer needs. */
@@ -201,6 +207,7 @@ export class WriteLoop {
     const first = !exchange.writeBegun;
     const alone = conduit.pendingBytes === 0;
     exchange.writeBegun = true;
+    this.#unsureBytes = bytes;
     if (first && exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "request-write", bytes });
     const answer = conduit.write(data);
     if (answer instanceof Error) {
@@ -216,6 +223,7 @@ export class WriteLoop {
       return "failed";
     }
     exchange.bytesSubmitted += bytes;
+    if (answer === "ok") this.#unsureBytes = 0;
     return answer;
   }
 
@@ -278,6 +286,7 @@ export class WriteLoop {
 
   /** The kernel has taken all. */
   drained(): void {
+    this.#unsureBytes = 0;
     if (this.#awaiting === "kernel") this.#awake();
   }
 

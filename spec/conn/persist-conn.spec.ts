@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { Upload } from "../support/upload.ts";
-import { MemoryConn, post, RefusingConduit } from "./memory-conn.ts";
+import { get, MemoryConn, post, RefusingConduit } from "./memory-conn.ts";
 
 describe("PersistConn: the request on the wire", () => {
   test("a body in memory goes out in chunks where trailers follow it (RFC 9112 §7.1.2)", async () => {
@@ -108,5 +108,79 @@ describe("PersistConn: a write that is refused", () => {
     conn.reply("ger");
     await conn.settle();
     expect(await sent.response?.text()).toBe("bigger");
+  });
+});
+
+describe("PersistConn: what an error says was written", () => {
+  const reset = async (conn: MemoryConn) => {
+    conn.peer.reset();
+    await conn.settle();
+  };
+
+  test("all of it is submitted and accepted where the kernel took it", async () => {
+    const conn = new MemoryConn();
+    const sent = conn.roundTrip(post("hello"));
+    await conn.settle();
+    const bytes = conn.takeWritten().length;
+    await reset(conn);
+    expect(sent.facts).toMatchObject({ phase: "headers", bytesSubmitted: bytes, bytesAccepted: bytes, bytesRead: 0 });
+  });
+
+  test("a write that was refused is submitted and not accepted", async () => {
+    const conn = new MemoryConn({}, (near) => new RefusingConduit(near, 3));
+    const sent = conn.roundTrip(post(new Upload(10)));
+    await conn.settle();
+    const accepted = conn.takeWritten().length;
+    await reset(conn);
+    expect(sent.facts).toMatchObject({ bytesSubmitted: accepted + 15, bytesAccepted: accepted, safeToRetry: false });
+  });
+
+  test("a first write that was refused whole is neither, where that proves it (DESIGN: nothing was written)", async () => {
+    const conn = new MemoryConn({}, (near) => new RefusingConduit(near, 1));
+    const sent = conn.roundTrip(post("hello"));
+    await conn.settle();
+    expect(sent.facts).toMatchObject({ bytesSubmitted: 0, bytesAccepted: 0, safeToRetry: true });
+  });
+
+  test("a first write that was refused is submitted where that proves nothing, as over TLS", async () => {
+    const conn = new MemoryConn({}, (near) => new RefusingConduit(near, 1, false));
+    const sent = conn.roundTrip(post("hello"));
+    await conn.settle();
+    expect(sent.facts).toMatchObject({ bytesAccepted: 0, safeToRetry: false });
+    expect(sent.facts["bytesSubmitted"]).toBeGreaterThan(5);
+  });
+
+  test("what waits for the kernel is submitted and not accepted", async () => {
+    const conn = new MemoryConn({ window: 100 });
+    conn.peer.pause();
+    const sent = conn.roundTrip(post(new Upload(1_000)));
+    await conn.settle();
+    conn.conn.close("socket-error", undefined);
+    const { bytesSubmitted, bytesAccepted } = sent.facts as { bytesSubmitted: number; bytesAccepted: number };
+    expect(bytesSubmitted).toBeGreaterThan(1_000);
+    expect(bytesAccepted).toBeLessThanOrEqual(bytesSubmitted - 1_000);
+  });
+
+  test("an idempotent request is safe to retry until a byte of a response came (RFC 9110 §9.2.2)", async () => {
+    for (const [method, safe] of [
+      ["GET", true],
+      ["PUT", true],
+      ["DELETE", true],
+      ["POST", false],
+      ["PATCH", false],
+    ] as const) {
+      const conn = new MemoryConn();
+      const sent = conn.roundTrip(get({ method }));
+      await conn.settle();
+      await reset(conn);
+      expect([method, sent.facts["safeToRetry"]]).toEqual([method, safe]);
+    }
+    const conn = new MemoryConn();
+    const sent = conn.roundTrip(get());
+    await conn.settle();
+    conn.reply("HTTP/1.1 2");
+    await conn.settle();
+    await reset(conn);
+    expect(sent.facts).toMatchObject({ bytesRead: 10, safeToRetry: false });
   });
 });
