@@ -343,6 +343,32 @@ describe("Dialer.start(): dialers of users", () => {
     expect(byData).toBe(0);
   });
 
+  test("what a server says before a dialer returns is not lost, nor what it says after it", async () => {
+    const long = "x".repeat(300_000);
+    const server = createServer((socket) => {
+      socket.on("error", () => {}).write(`welcome ${long}`);
+      socket.on("data", () => socket.end("goodbye"));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    closing.push(() => server.close());
+    const { port } = server.address() as AddressInfo; // it listens
+    for (const passesOn of [true, false]) {
+      const dial: UserDial = async ({ onread }) => {
+        const socket = connectTo(port, passesOn ? onread : undefined);
+        await once(socket, "connect");
+        await quiet();
+        return socket;
+      };
+      const conduit = await dialed(dialerOf({ dial }), http("user.test", 80));
+      const sink = new Recorder();
+      conduit.attach(sink);
+      await until(() => sink.bytes.length === 8 + long.length, "all of the greeting");
+      conduit.write("hello");
+      await until(() => sink.count("end") > 0, "the end");
+      expect(sink.bytes.toString()).toBe(`welcome ${long}goodbye`);
+    }
+  });
+
   test("may return any Duplex", async () => {
     const [near, far] = duplexPair();
     far.on("data", (chunk) => far.write(chunk));
