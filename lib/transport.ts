@@ -536,10 +536,17 @@ class Call implements ExchangeCaller {
   }
 
   #poolWaitedLong(want: WantConn<Lease, Call>, limit: number): void {
-    if (want.dial === null) return this.#poolTimedOut(limit);
-    // It owns a slot by now: the dial of a request that has left. It may lose that again, and then waits as before.
-    this.#poolWaitFrom = this.#core.clock.now();
-    this.#poolDeadline?.reset(limit);
+    const deadline = this.#poolDeadline;
+    if (want.dial !== null) {
+      // It owns a slot by now: the dial of a request that has left. It may lose that again, and then waits as before.
+      this.#poolWaitFrom = this.#core.clock.now();
+      deadline?.reset(limit);
+    } else if (this.#core.pool.stateOf(this.key).idle > 0) {
+      // A connection came back in the poll before this; the turn that it then began says whose it is.
+      this.#core.clock.turn(() => {
+        if (this.#poolDeadline === deadline) this.#poolTimedOut(limit);
+      });
+    } else this.#poolTimedOut(limit);
   }
 
   /** A dial of its own has begun, or it was given a connection, or it waits no more. */

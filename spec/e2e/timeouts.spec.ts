@@ -541,6 +541,20 @@ describe("a loop that was blocked beyond a time limit", () => {
     expect(await text).toBe("data");
   });
 
+  test("poolTimeout does not fail a request whose connection is about to come back", async () => {
+    await using stage = await BlockingStage.open({ maxConnsPerHost: 1, poolTimeout: SHORT });
+    let asked = stage.asked();
+    const first = stage.client.get(stage.url);
+    await asked;
+    const second = quiet(stage.client.get(stage.url));
+    asked = stage.asked();
+    stage.answeredWhileBlocked(ANSWER, SHORT);
+    expect(await (await first).text()).toBe("data");
+    await Promise.race([asked, second]);
+    stage.answeredWhileBlocked(ANSWER, 0);
+    expect(await (await second).text()).toBe("data");
+  });
+
   test("dialTimeout does not fail a dial whose connection already stands", async () => {
     await using peer = await scriptedPeer({ dialTimeout: SHORT });
     const call = peer.client.get(peer.url());
