@@ -19,7 +19,7 @@ const numRuns = Number(process.env["RUNS"]) || 300;
 const seed = Number(process.env["SEED"]) || undefined;
 
 /** What a want does as soon as it is served, from inside the pool's own call. */
-const reactions = ["none", "none", "put", "remove", "retry", "get", "cancel-first", "cancel-last"] as const;
+const reactions = ["none", "none", "put", "remove", "replace", "retry", "get", "cancel-first", "cancel-last"] as const;
 type Reaction = (typeof reactions)[number];
 
 /** The pool under test, with what an onlooker can know of it without asking it. */
@@ -153,6 +153,14 @@ class Model {
     } else if (reaction === "remove") {
       write((real) => real.remove(slot.number));
       pool.remove(slot);
+    } else if (reaction === "replace") {
+      const { name } = this; // the key may have been empty in between
+      write((real) => {
+        real.remove(slot.number);
+        real.get(name, want.key);
+      });
+      pool.remove(slot);
+      pool.get(name, want.key);
     } else if (reaction === "retry") {
       write((real) => real.retry(want.name, slot.number, false));
       pool.retry(want, slot, false);
@@ -288,7 +296,7 @@ const cancel = at.map((i) =>
     ),
   ),
 );
-const advance = fc.constantFrom(1, 10, 50, 250).map((ms) =>
+const advance = fc.constantFrom(1, 10, 50, 250, -100).map((ms) =>
   simple(`advance ${ms}`, (m) =>
     m.step(
       () => {

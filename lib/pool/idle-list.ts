@@ -60,15 +60,14 @@ export class IdleList<C> {
     return at.item;
   }
 
-  /** Throws where the invariant does not hold; returns how many there are. */
-  check(): number {
+  /** Throws where the invariant does not hold. */
+  check(): void {
     let batch = Number.NEGATIVE_INFINITY;
     for (const slot of this.#slots) {
-      if (slot.state !== "idle") throw new InvariantError(`A ${slot.state} slot stands among the idle of ${slot.key}`);
-      if (slot.side.list !== this.#lru) throw new InvariantError(`An idle slot of ${slot.key} is missing in the LRU`);
-      if (slot.idleBatch < batch) throw new InvariantError(`The idle slots of ${slot.key} are out of order`);
+      if (slot.state !== "idle") throw new InvariantError(`A ${slot.state} slot stands among the idle ones`);
+      if (slot.side.list !== this.#lru) throw new InvariantError("An idle slot is missing in the LRU");
+      if (slot.idleBatch < batch) throw new InvariantError("The idle slots are out of order");
       batch = slot.idleBatch;
     }
-    return this.#slots.size;
   }
 }

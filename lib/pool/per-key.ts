@@ -5,8 +5,10 @@
  * Owns its lists and counts; all are written by Pool alone.
  */
 
+import { InvariantError } from "../errors.ts";
 import { IdleList } from "./idle-list.ts";
 import { LinkedList } from "./linked-list.ts";
+import type { PoolLimits } from "./pool-hooks.ts";
 import type { Slot } from "./slot.ts";
 import { WantQueue } from "./want-queue.ts";
 
@@ -52,5 +54,38 @@ export class PerKey<C, T> {
   get loose(): Slot<C> | null {
     const link = this.detached.last ?? this.spare.last;
     return link === null ? null : link.item;
+  }
+
+  /** Dials that somebody counts on. */
+  get bound(): number {
+    return this.waiting - this.wants.bareSize - this.freshWants.bareSize;
+  }
+
+  slotIsFree({ maxConnsPerHost }: PoolLimits): boolean {
+    return maxConnsPerHost === 0 || this.slots < maxConnsPerHost;
+  }
+
+  /** Throws where a part of Pool's invariant that is about one key does not hold. */
+  check(limits: PoolLimits, closeIdle: boolean): void {
+    this.wants.check();
+    this.freshWants.check();
+    this.idle.check();
+    const starved = this.wants.bareSize > this.idle.size;
+    const freshStarved = this.freshWants.bareSize > 0;
+    const standing = this.wants.size > 0 && this.idle.size > 0;
+    const rules: [rule: string, holds: boolean][] = [
+      ["a key without slot and want has no entry", this.slots > 0 || this.waiting > 0],
+      ["slots ≤ maxConnsPerHost", limits.maxConnsPerHost === 0 || this.slots <= limits.maxConnsPerHost],
+      ["a dial is bound, spare or detached", this.dialing === this.bound + this.spare.size + this.detached.size],
+      ["who lacks a dial finds no slot free", (!starved && !freshStarved) || !this.slotIsFree(limits)],
+      ["who lacks a dial finds none unbound", !starved || this.loose === null],
+      ["who takes no idle connection finds none to close", !freshStarved || this.idle.size === 0],
+      ["where some wait and some are idle, a turn was asked", !standing || this.askedBatch > this.endedBatch],
+      ["idle ≤ maxIdleConnsPerHost + takers", this.idle.size <= limits.maxIdleConnsPerHost + this.wants.size],
+      ["claimed = min(idle, takers)", this.claimed === Math.min(this.idle.size, this.wants.size)],
+      ["closeIdle() leaves none idle", !closeIdle || this.waiting > 0 || this.idle.size === 0],
+      ["what is lent is busy", [...this.busy].every((slot) => slot.state === "busy")],
+    ];
+    for (const [rule, holds] of rules) if (!holds) throw new InvariantError(`The pool breaks its rule: ${rule}`);
   }
 }

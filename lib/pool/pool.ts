@@ -67,7 +67,7 @@ export class Pool<C, T = unknown> {
 
   /** Waits for a connection. After close() it fails at once, before this returns. */
   get(want: WantConn<C, T>): void {
-    if (want.state !== "new") throw new InvariantError(`Cannot wait for ${want.key}: this wait is ${want.state}`);
+    if (want.state !== "new") throw new InvariantError(`Cannot wait for connection: this wait is ${want.state}`);
     this.#closeIdle = false;
     want.wait(this.#hooks.batch(), false);
     if (this.#closed !== null) {
@@ -122,8 +122,7 @@ export class Pool<C, T = unknown> {
       this.#shut(slot, "dial-unwanted"); // it was abandoned, but had ended before it heard of that
       return;
     }
-    if (slot.state !== "dialing")
-      throw new InvariantError(`A slot of ${slot.key} was dialed twice: it is ${slot.state}`);
+    if (slot.state !== "dialing") throw new InvariantError(`Cannot take dialed connection: its slot is ${slot.state}`);
     const at = this.#at(slot.key);
     const want = this.#endDial(at, slot);
     try {
@@ -144,7 +143,7 @@ export class Pool<C, T = unknown> {
   /** A dial has failed. The want it was started for hears of it; nobody else does. */
   dialFailed(slot: Slot<C>, error: Error): void {
     if (slot.state === "closed") return;
-    if (slot.state !== "dialing") throw new InvariantError(`A dial of ${slot.key} failed: its slot is ${slot.state}`);
+    if (slot.state !== "dialing") throw new InvariantError(`Cannot take failed dial: its slot is ${slot.state}`);
     const at = this.#at(slot.key);
     const want = this.#endDial(at, slot);
     slot.move("closed", this.#hooks.now());
@@ -165,7 +164,7 @@ export class Pool<C, T = unknown> {
    * @param hintMs how long the server said it keeps it; null or 0: it did not say
    */
   put(slot: Slot<C>, hintMs: number | null): void {
-    if (slot.state !== "busy") throw new InvariantError(`Cannot put a slot of ${slot.key}: it is ${slot.state}`);
+    if (slot.state !== "busy") throw new InvariantError(`Cannot put connection: its slot is ${slot.state}`);
     const at = this.#at(slot.key);
     at.busy.remove(slot.place);
     this.#park(at, slot, hintMs);
@@ -188,7 +187,7 @@ export class Pool<C, T = unknown> {
 
   /** After 101 or CONNECT: the connection lives on, but is no longer ours. Gives its slot back. */
   release(slot: Slot<C>): void {
-    if (slot.state !== "busy") throw new InvariantError(`Cannot release a slot of ${slot.key}: it is ${slot.state}`);
+    if (slot.state !== "busy") throw new InvariantError(`Cannot release connection: its slot is ${slot.state}`);
     this.remove(slot);
   }
 
@@ -319,7 +318,7 @@ export class Pool<C, T = unknown> {
   #deliver(want: WantConn<C, T>, slot: Slot<C>): void {
     this.#outside++;
     try {
-      if (!want.deliver(slot)) throw new InvariantError(`A want of ${want.key} was in the queue but is ${want.state}`);
+      if (!want.deliver(slot)) throw new InvariantError(`Cannot serve first in line: its wait is ${want.state}`);
     } finally {
       this.#outside--;
     }
@@ -328,7 +327,7 @@ export class Pool<C, T = unknown> {
   #fail(want: WantConn<C, T>, error: Error): void {
     this.#outside++;
     try {
-      if (!want.fail(error)) throw new InvariantError(`A want of ${want.key} was in the queue but is ${want.state}`);
+      if (!want.fail(error)) throw new InvariantError(`Cannot serve first in line: its wait is ${want.state}`);
     } finally {
       this.#outside--;
     }
@@ -432,11 +431,7 @@ export class Pool<C, T = unknown> {
   }
 
   #worthWaitingFor(at: PerKey<C, T>, dial: Slot<C>): boolean {
-    return !this.#slotIsFree(at) || this.#hooks.now() - dial.since < slowDialMs;
-  }
-
-  #slotIsFree(at: PerKey<C, T>): boolean {
-    return this.#limits.maxConnsPerHost === 0 || at.slots < this.#limits.maxConnsPerHost;
+    return !at.slotIsFree(this.#limits) || this.#hooks.now() - dial.since < slowDialMs;
   }
 
   /**
@@ -453,7 +448,7 @@ export class Pool<C, T = unknown> {
   /** Gives a dial to everybody who needs one, as far as slots go. */
   #dialForAll(at: PerKey<C, T>): void {
     for (let want = at.freshWants.firstBare; want !== null; want = at.freshWants.firstBare) {
-      if (this.#slotIsFree(at)) this.#startDial(at, want);
+      if (at.slotIsFree(this.#limits)) this.#startDial(at, want);
       else if (at.idle.bottom === null) break;
       // It has lost its own slot to another (its connection's end was told by remove), and idle ones, which it will not
       // take, hold all others: without this it would wait as long as they live.
@@ -466,7 +461,7 @@ export class Pool<C, T = unknown> {
         at.wants.bind(want, loose);
         this.#boundTo.set(loose, want);
         this.#hooks.attachDial(loose);
-      } else if (this.#slotIsFree(at)) this.#startDial(at, want);
+      } else if (at.slotIsFree(this.#limits)) this.#startDial(at, want);
       else break;
     }
   }
@@ -555,50 +550,34 @@ export class Pool<C, T = unknown> {
   }
 
   #check(): void {
-    const { maxConnsPerHost, maxIdleConnsPerHost, maxIdleConns } = this.#limits;
+    const { maxIdleConns } = this.#limits;
     const sum = { idle: 0, dialing: 0, bound: 0, claimed: 0 };
-    const must = (holds: boolean, rule: string, at: PerKey<C, T>): void => {
-      if (!holds) throw new InvariantError(`The pool's invariant does not hold for ${at.key}: ${rule}`);
-    };
     for (const at of this.#keys.values()) {
-      at.wants.check();
-      at.freshWants.check();
-      sum.idle += at.idle.check();
+      at.check(this.#limits, this.#closeIdle);
+      sum.idle += at.idle.size;
       sum.dialing += at.dialing;
+      sum.bound += at.bound;
       sum.claimed += at.claimed;
-      const bound = at.waiting - at.wants.bareSize - at.freshWants.bareSize;
-      sum.bound += bound;
-      must(at.slots > 0 || at.waiting > 0, "an empty key has no entry", at);
-      must(at.dialing === bound + at.spare.size + at.detached.size, "a dial is bound, spare or detached", at);
-      must(maxConnsPerHost === 0 || at.slots <= maxConnsPerHost, "slots ≤ maxConnsPerHost", at);
-      const starved = at.wants.bareSize > at.idle.size || at.freshWants.bareSize > 0;
-      must(!starved || (!this.#slotIsFree(at) && at.freshWants.bareSize * at.idle.size === 0), "none is forgotten", at);
-      must(
-        !starved || at.wants.bareSize <= at.idle.size || at.loose === null,
-        "no dial is unbound while some lack one",
-        at,
-      );
-      must(at.wants.size === 0 || at.idle.size === 0 || at.askedBatch > at.endedBatch, "a turn was asked", at);
-      must(at.idle.size <= maxIdleConnsPerHost + at.wants.size, "idle ≤ maxIdleConnsPerHost + those who take them", at);
-      must(at.claimed === Math.min(at.idle.size, at.wants.size), "claimed = min(idle, waiting)", at);
-      must(!this.#closeIdle || at.waiting > 0 || at.idle.size === 0, "closeIdle() leaves none idle", at);
-      for (const slot of at.busy) must(slot.state === "busy", "busy slots are busy", at);
     }
+    const agree =
+      sum.idle === this.#lru.size &&
+      sum.dialing === this.#dials.size &&
+      sum.bound === this.#boundTo.size &&
+      sum.claimed === this.#claimed;
+    if (!agree) throw new InvariantError("Pool's sums over all keys are not what it counted");
     for (const [slot, want] of this.#boundTo) {
       if (want.dial !== slot || slot.state !== "dialing") throw new InvariantError("A dial and its want disagree");
     }
     const oldest = this.#lru.first === null ? null : this.#at(this.#lru.first.item.key);
     const tooMany = maxIdleConns > 0 && this.#lru.size - this.#claimed > maxIdleConns;
     if (tooMany && oldest !== null && oldest.idle.size > oldest.wants.size) {
-      throw new InvariantError("More idle connections than maxIdleConns");
+      throw new InvariantError("More connections are idle than maxIdleConns");
     }
-    if (
-      sum.idle !== this.#lru.size ||
-      sum.dialing !== this.#dials.size ||
-      sum.bound !== this.#boundTo.size ||
-      sum.claimed !== this.#claimed
-    ) {
-      throw new InvariantError("The sums over all keys are not what the pool counted");
-    }
+  }
+
+  /** One line, without keys: they may hold a proxy's credentials. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const { busy, idle, dialing, waiting } = this.stats();
+    return `Pool { ${busy} busy, ${idle} idle, ${dialing} dialing, ${waiting} waiting }`;
   }
 }

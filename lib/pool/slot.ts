@@ -27,6 +27,7 @@ const MOVES: Record<SlotState, readonly SlotState[]> = {
 };
 
 export class Slot<C> {
+  /** What connections it may stand for; may hold a proxy's credentials, and is never printed. */
   readonly key: string;
   state: SlotState = "dialing";
   /** The thing pooled; null while dialing. */
@@ -55,7 +56,7 @@ export class Slot<C> {
   /** @internal Only the pool moves it, and links it where it belongs. */
   move(to: SlotState, now: number): void {
     if (!MOVES[this.state].includes(to)) {
-      throw new InvariantError(`Cannot move a slot of ${this.key} to ${to}: it is ${this.state}`);
+      throw new InvariantError(`Cannot move slot to ${to}: it is ${this.state}`);
     }
     this.state = to;
     this.since = now;

@@ -45,7 +45,7 @@ export class WantConn<C, T = unknown> {
   /** @internal It joins the queue: for the first time, or again after its connection died. */
   wait(batch: number, fresh: boolean): void {
     if (this.state !== "new" && this.state !== "served") {
-      throw new InvariantError(`Cannot wait for a connection to ${this.key}: this wait is ${this.state}`);
+      throw new InvariantError(`Cannot wait for connection: this wait is ${this.state}`);
     }
     this.state = "waiting";
     this.batch = batch;

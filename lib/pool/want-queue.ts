@@ -74,10 +74,10 @@ export class WantQueue<C, T> {
   check(): void {
     let bare = 0;
     for (const want of this.#line) {
-      if (want.state !== "waiting") throw new InvariantError(`A ${want.state} want stands in the queue of ${want.key}`);
+      if (want.state !== "waiting") throw new InvariantError(`A ${want.state} want stands in the queue`);
       if (want.dial === null) bare++;
       if ((want.dial === null) !== (want.bare.list === this.#bare)) {
-        throw new InvariantError(`A want of ${want.key} stands in the wrong list for its dial`);
+        throw new InvariantError("A want stands in the wrong list for its dial");
       }
     }
     if (bare !== this.#bare.size) throw new InvariantError("A want without a dial has left the queue but not the list");

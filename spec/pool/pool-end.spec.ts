@@ -3,7 +3,10 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { Harness } from "./harness.ts";
+import { Pool } from "../../lib/pool/pool.ts";
+import type { Slot } from "../../lib/pool/slot.ts";
+import { WantConn } from "../../lib/pool/want-conn.ts";
+import { Harness, noLimits } from "./harness.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void; // a fresh context has the function that the flag exposes
@@ -146,4 +149,30 @@ test("Pool keeps no want alive that it has served, failed or forgotten, while it
   await new Promise((resolve) => setImmediate(resolve)); // a WeakRef that was read holds its target until the loop turns
   collectGarbage();
   expect(refs.map((ref) => ref.deref())).toEqual([undefined, undefined, undefined]);
+});
+
+test("Pool holds 100,000 keys, and as many who wait for one, at a cost that grows with their number only", () => {
+  const many = 100_000;
+  const dials: Slot<number>[] = [];
+  const nothing = (): void => {};
+  const hooks = { now: () => 0, dial: (slot: Slot<number>) => dials.push(slot), batch: () => 0, turn: nothing };
+  const rest = { abandonDial: nothing, detachDial: nothing, attachDial: nothing, close: nothing, idle: nothing };
+  const pool = new Pool<number, null>(
+    { ...noLimits, maxConnsPerHost: 1, maxIdleConns: many / 2 },
+    { ...hooks, ...rest },
+  );
+  const get = (key: string): WantConn<number, null> => {
+    const want = new WantConn<number, null>(key, nothing, nothing, null);
+    pool.get(want);
+    return want;
+  };
+  for (let i = 0; i < many; i++) get(`host-${i}`);
+  for (const slot of dials) pool.dialed(slot, 1);
+  for (const slot of dials) pool.put(slot, null);
+  expect(pool.stats()).toMatchObject({ idle: many / 2, waiting: 0 });
+  pool.closeIdle();
+  expect(pool.isEmpty).toBe(true);
+  const wants = Array.from({ length: many }, () => get("one"));
+  for (let i = 0; i < many; i++) pool.cancel(wants[(i * 7_919) % many]!); // in no order
+  expect(pool.stats()).toMatchObject({ waiting: 0, dialing: 1 });
 });

@@ -248,6 +248,31 @@ test("Pool.retry() waits in front of all others, and the slot of its dead connec
   expect(h.did).toEqual(["idle 2", "b has 2 (reused)"]);
 });
 
+test("Pool.retry() after the end of the connection was told waits in front, for the next slot", () => {
+  const h = new Harness({ maxConnsPerHost: 1 });
+  h.warm(1);
+  const a = h.get("a");
+  h.turn();
+  h.get("b");
+  h.get("c");
+  h.pool.remove(h.slot(1));
+  h.pool.retry(a, h.slot(1));
+  h.did;
+  h.dialFailed(2); // b's
+  expect(h.did).toEqual(["b failed: refused", "dial 3 for a"]);
+});
+
+test("Pool.retry() after the end of the only connection was told dials, where nobody else waits", () => {
+  const h = new Harness();
+  h.warm(1);
+  const a = h.get("a");
+  h.turn();
+  h.pool.remove(h.slot(1));
+  h.did;
+  h.pool.retry(a, h.slot(1));
+  expect(h.did).toEqual(["dial 2 for a"]);
+});
+
 test("Pool.retry() tries idle connections first, by a turn of its own", () => {
   const h = new Harness();
   h.warm(2);

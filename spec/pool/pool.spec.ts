@@ -1,5 +1,6 @@
 /** Who gets which connection, and when: the turn, order of arrival, and the race of a dial with what comes back. */
 
+import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { slowDialMs } from "../../lib/pool/pool.ts";
 import { Harness } from "./harness.ts";
@@ -270,6 +271,21 @@ test("Pool calls back into a pool that may be called: a want served within a tur
   expect(names).toEqual(["a", "c", "nested"]);
 });
 
+test("Pool forgets a key once: what a callback began anew for it stays", () => {
+  const h = new Harness();
+  h.warm(1);
+  h.onConn = (name, slot) => {
+    if (name !== "a") return;
+    h.pool.remove(slot); // the last that the key held
+    h.get("b");
+  };
+  h.get("a");
+  h.turn();
+  expect(h.pool.stateOf("k")).toMatchObject({ waiting: 1, dialing: 1 });
+  h.dialed(2);
+  expect(h.did).toEqual(["a has 1 (reused)", "dial 2 for b", "b has 2"]);
+});
+
 test("Pool goes on for the others where a callback throws", () => {
   const h = new Harness();
   h.warm(2);
@@ -286,14 +302,24 @@ test("Pool goes on for the others where a callback throws", () => {
 test("Pool throws InvariantError where a slot would be in two places, or a want would wait twice", () => {
   const h = new Harness();
   const a = h.get("a");
-  expect(() => h.put(1)).toThrow("Cannot put a slot of k: it is dialing");
+  expect(() => h.put(1)).toThrow("Cannot put connection: its slot is dialing");
   h.dialed(1);
-  expect(() => h.dialed(1)).toThrow("it is busy");
-  expect(() => h.dialFailed(1)).toThrow("its slot is busy");
+  expect(() => h.dialed(1)).toThrow("Cannot take dialed connection: its slot is busy");
+  expect(() => h.dialFailed(1)).toThrow("Cannot take failed dial: its slot is busy");
   expect(() => h.pool.get(a)).toThrow("this wait is served");
   h.put(1);
-  expect(() => h.put(1)).toThrow("Cannot put a slot of k: it is idle");
-  expect(() => h.pool.release(h.slot(1))).toThrow("it is idle");
+  expect(() => h.put(1)).toThrow("Cannot put connection: its slot is idle");
+  expect(() => h.pool.release(h.slot(1))).toThrow("Cannot release connection: its slot is idle");
   h.pool.remove(h.slot(1));
-  expect(() => h.put(1)).toThrow("it is closed");
+  expect(() => h.put(1)).toThrow("its slot is closed");
+});
+
+test("Pool names no key in its errors, nor where it is inspected: a key may hold a proxy's credentials", () => {
+  const h = new Harness();
+  const key = "http://user:secret@proxy|http|";
+  h.get("a", key);
+  expect(inspect(h.pool)).toBe("Pool { 0 busy, 0 idle, 1 dialing, 1 waiting }");
+  for (const wrong of [() => h.put(1), () => h.pool.release(h.slot(1)), () => h.slot(1).move("dialing", 0)]) {
+    expect(wrong).toThrow(/^(?!.*secret).*dialing/);
+  }
 });

@@ -21,6 +21,6 @@ test.each(states.flatMap((from) => states.map((to) => [from, to] as const)))(
     if (legal.has(`${from}→${to}`)) {
       move();
       expect([slot.state, slot.since]).toEqual([to, 3]);
-    } else expect(move).toThrow(`Cannot move a slot of k to ${to}: it is ${from}`);
+    } else expect(move).toThrow(`Cannot move slot to ${to}: it is ${from}`);
   },
 );
