@@ -47,6 +47,19 @@ export type Phase =
   | "stalled-reader"
   | "total";
 
+/** In the order in which an error shows them. */
+const FACT_NAMES = [
+  "phase",
+  "origin",
+  "attempt",
+  "reused",
+  "bytesSubmitted",
+  "bytesAccepted",
+  "bytesRead",
+  "safeToRetry",
+] as const satisfies readonly (keyof ErrorFacts)[];
+type FactName = (typeof FACT_NAMES)[number];
+
 /** The base class of every error that this library makes. `code` is stable; the text is not. */
 export abstract class HttpError extends Error {
   abstract readonly code: string;
@@ -62,14 +75,13 @@ export abstract class HttpError extends Error {
 
   constructor(message: string, facts: ErrorFacts = {}) {
     super(message, "cause" in facts ? { cause: facts.cause } : undefined);
-    const { cause: _, ...rest } = facts;
-    Object.assign(this, rest);
+    this.addFacts(facts);
   }
 
   /** Adds what an outer station knows; never overwrites what an inner one said. @internal */
   addFacts(facts: ErrorFacts): this {
-    const mine = this as unknown as Record<string, unknown>; // the fields of ErrorFacts, by name
-    for (const [name, value] of Object.entries(facts)) if (mine[name] === undefined) mine[name] = value;
+    const mine = this as Record<FactName, unknown>; // each field has the type that it has in ErrorFacts
+    for (const name of FACT_NAMES) if (facts[name] !== undefined) mine[name] ??= facts[name];
     return this;
   }
 }
