@@ -326,17 +326,20 @@ export class ResponseParser {
     return at;
   }
 
-  /** Collects the rest of a head up to its empty line, byte by byte: it is rare. */
+  /** Collects the rest of a head, line by line, up to its empty line. */
   #readSlowHead(view: Uint8Array, start: number, end: number, sink: ResponseSink): number {
     const held = this.#held!;
     let pos = start;
     while (pos < end) {
       if (this.#budget.headBytes === 0) throw this.#budget.bytesExceeded();
-      held.append(view, pos, pos + 1);
-      this.#consume(1);
-      if (view[pos++] !== LF) continue;
+      const stop = Math.min(end, pos + this.#budget.headBytes);
+      const lf = view.indexOf(LF, pos);
+      const next = lf >= 0 && lf < stop ? lf + 1 : stop;
+      held.append(view, pos, next);
+      this.#consume(next - pos);
+      pos = next;
       const n = held.length;
-      if (held.at(n - 2) === CR && held.at(n - 3) === LF && held.at(n - 4) === CR) {
+      if (held.at(n - 1) === LF && held.at(n - 2) === CR && held.at(n - 3) === LF && held.at(n - 4) === CR) {
         this.#tryNormalized(held.text(), this.#refusal!, sink);
         break;
       }

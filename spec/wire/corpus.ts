@@ -609,6 +609,15 @@ export const CORPUS: readonly CorpusCase[] = [
       keepAlive: false,
     },
   ),
+  field("0xA0 is no blank (RFC 9110 §5.6.3)", "A: \xa0b\xa0", "A", "\xa0b\xa0"),
+  field(
+    "Connection with a member that is no token, and close (RFC 9110 §7.6.1)",
+    "Connection: a b, close",
+    "Connection",
+    "a b, close",
+    { keepAlive: false },
+  ),
+  field("close and 0xA0 is another word (RFC 9110 §5.6.3)", "Connection: a, close\xa0", "Connection", "a, close\xa0"),
   field(
     "a word that contains close is another (RFC 9110 §7.6.1)",
     "Connection: close-notify",
@@ -892,6 +901,11 @@ export const REFUSALS: readonly RefusalCase[] = [
   {
     rule: "chunked with a parameter (RFC 9112 §7.1)",
     bytes: `${OK}Transfer-Encoding: chunked;x=y\r\n\r\n`,
+    error: "other than one chunked",
+  },
+  {
+    rule: "chunked before 0xA0, which is no blank (RFC 9110 §5.6.3)",
+    bytes: `${OK}Transfer-Encoding: chunked\xa0\r\n\r\n`,
     error: "other than one chunked",
   },
   {
