@@ -23,9 +23,7 @@ export async function checkIdleClose(report: Report, gets: number, seed: number)
   await report.check("idle-close: replay nothing-written", async () => {
     await using client = new WatchedClient();
     const observed = await load(client, server, gets, seeded(seed + 1));
-    const figures = judge(observed, await server.report(), client);
-    client.expectOneCloseEach();
-    return figures;
+    return client.expectOneCloseEach(judge(observed, await server.report(), client));
   });
   await report.check("idle-close: replay replayable", async () => {
     await using client = new WatchedClient({ replay: "replayable" });

@@ -27,9 +27,7 @@ export async function checkUnsolicited(report: Report, gets: number, seed: numbe
       if (chance.next() < 0.5) blockLoop(ms);
       observed.push(await client.get(`http://127.0.0.1:${server.ready.port}/nonce-${i}`, ms));
     }
-    const figures = judge(observed, await server.report(), client.closeReasons);
-    client.expectOneCloseEach();
-    return figures;
+    return client.expectOneCloseEach(judge(observed, await server.report(), client.closeReasons));
   });
 }
 

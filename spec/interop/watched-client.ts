@@ -60,10 +60,11 @@ export class WatchedClient implements AsyncDisposable {
     this.#client = new Client({ transport: this.#transport });
   }
 
-  /** Throws unless each connection was closed once, as the trace has it. */
-  expectOneCloseEach(): void {
+  /** Gives the figures back. Throws unless each connection was closed once, as the trace has it. */
+  expectOneCloseEach(figures: string): string {
     const [told, connections] = [this.closeReasons.length, this.#closed.size];
-    expect(told === connections, `the trace tells ${told} closes of ${connections} connections`);
+    expect(told === connections, `${figures}; but the trace tells ${told} closes of ${connections} connections`);
+    return figures;
   }
 
   /** GETs `url`; the loop stands still for `blockAfter` ms between the asking and the first chance to poll. */
