@@ -270,7 +270,8 @@ class Core {
     this.#closes[reason] = (this.#closes[reason] ?? 0) + 1;
     const exchange = lease.exchange;
     const unsettled = exchange !== null && !exchange.settled;
-    if (!unsettled && this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
+    // One that had an exchange has told it on the trace of that.
+    if (exchange === null && this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
     // An exchange that is about to fail may go again, and then the slot is its own: its call decides.
     if (!unsettled) this.pool.remove(lease.slot);
   }
@@ -613,7 +614,7 @@ class Call implements ExchangeCaller {
   failed(error: unknown, exchange: Exchange): void {
     const { pool } = this.#core;
     const slot = (this.#lease as Lease).slot; // an exchange is on a lease
-    const decision = shouldRetry({
+    const asked = shouldRetry({
       cancelled: this.#cancelled,
       reused: exchange.reused,
       nothingWritten: exchange.nothingWritten,
@@ -624,10 +625,11 @@ class Call implements ExchangeCaller {
       replay: this.#core.options.replay,
       exhausted: this.#exhausted,
     });
+    const decision = asked.retry && this.#core.closed !== null ? NO_RETRY_CLOSED : asked;
     if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
       this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason });
     }
-    if (!decision.retry || this.#core.closed !== null) {
+    if (!decision.retry) {
       pool.remove(slot);
       return this.#finish(error);
     }
@@ -693,6 +695,8 @@ class Call implements ExchangeCaller {
     this.#total = null;
   }
 }
+
+const NO_RETRY_CLOSED = { retry: false, reason: "the transport is closed" } as const;
 
 const KEEP_ALIVE = { keepAlive: true } as const;
 

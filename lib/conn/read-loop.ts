@@ -229,7 +229,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
       if (this.#drainedBytes > DRAIN_BYTES_MAX) this.#host.close("body-closed-early");
       return;
     }
-    exchange.push(copyOf(view, start, end)); // the view is lent; what the caller gets is the caller's
+    exchange.push(copyOf(view, start, end), this.#now); // the view is lent; what the caller gets is the caller's
   }
 
   trailers(fields: FieldLines): void {
