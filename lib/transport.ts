@@ -681,7 +681,8 @@ class Call implements ExchangeCaller {
     this.#release();
     this.#body?.destroy(error);
     this.#body = null;
-    if (error instanceof HttpError)
+    // The reason of an abort is the caller's own, also where it is an error of ours from elsewhere.
+    if (error instanceof HttpError && error !== this.#call.signal?.reason)
       error.addFacts({ origin: this.#request.destination.origin, attempt: this.trace.attempt });
     if (this.trace.mask & TRACE_CALL) this.trace.emit({ type: "call-failed", error });
     this.#reject(error);

@@ -247,6 +247,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   }
 
   #withFacts(exchange: Exchange, reason: CloseReason, error: unknown, pending: number): unknown {
+    if (reason === "aborted") return error; // the caller's own, be it null or an error that must not be touched
     const cause =
       error ??
       new ConnectionClosedError(`Cannot finish exchange with ${this.peer}: the connection was closed (${reason})`);
