@@ -426,7 +426,8 @@ class Call implements ExchangeCaller {
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: unknown) => void;
 
-  #state: "new" | "waiting" | "sent" | "answered" | "over" = "new";
+  /** "between": on its way from one station to the next, where a listener may abort it: nobody holds it, so it just ends. */
+  #state: "between" | "waiting" | "sent" | "answered" | "over" = "between";
   readonly #limits: Required<CallTimeLimits>;
   #head: WritableHead | null = null;
   /** The body of the next attempt: opened with the call, then again for each retry. */
@@ -473,6 +474,10 @@ class Call implements ExchangeCaller {
     return this.#state === "waiting";
   }
 
+  get #isOver(): boolean {
+    return this.#state === "over";
+  }
+
   start(): void {
     const core = this.#core;
     const { signal, deadline } = this.#call;
@@ -502,9 +507,15 @@ class Call implements ExchangeCaller {
         KEEP_ALIVE,
       );
     }
+<<<<<<<
     this.#state = "waiting";
+    this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before
+=======
     this.trace.queuedAt = core.clock.now();
+>>>>>>>
     this.#tracePoolWait();
+    if (this.#isOver) return;
+    this.#state = "waiting";
     const want = new WantConn<Lease, Call>(
       this.key,
       (slot) => this.#given(slot),
@@ -572,13 +583,13 @@ class Call implements ExchangeCaller {
     this.ownsSlot();
     const lease = slot.conn as Lease; // the pool gives out live connections only
     const { trace } = this;
-    this.#lease = lease;
-    this.#state = "sent";
+    this.#state = "between";
     trace.attempt++;
     trace.assignedAt = this.#core.clock.now();
     trace.connection = lease.conn.id;
     lease.conn.reused = slot.reused;
     if (trace.mask & TRACE_POOL) trace.emit({ type: "pool-assigned", reused: slot.reused, served: lease.conn.served });
+    if (this.#isOver) return this.#core.pool.put(slot, null); // as it came
     lease.conn.conduit.ref();
     const body = this.#body ?? this.#reopened();
     this.#body = null;
@@ -592,6 +603,8 @@ class Call implements ExchangeCaller {
       onInformation: this.#call.onInformation === undefined ? null : (head) => this.#inform(head),
       caller: this,
     });
+    this.#state = "sent";
+    this.#lease = lease;
     this.#exchange = exchange;
     lease.exchange = exchange;
     lease.conn.roundTrip(exchange);
@@ -626,9 +639,11 @@ class Call implements ExchangeCaller {
       exhausted: this.#exhausted,
     });
     const decision = asked.retry && this.#core.closed !== null ? NO_RETRY_CLOSED : asked;
+    this.#state = "between";
     if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
       this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason });
     }
+    if (this.#isOver) return pool.remove(slot);
     if (!decision.retry) {
       pool.remove(slot);
       return this.#finish(error);
@@ -637,10 +652,11 @@ class Call implements ExchangeCaller {
     // At most the connections that were idle at the first failure are tried; then one dial, made for this request.
     this.#retriesLeft ??= pool.stateOf(this.key).idle;
     this.#exhausted = this.#retriesLeft-- <= 0;
-    this.#state = "waiting";
     this.#lease = null;
     this.#exchange = null;
     this.#tracePoolWait();
+    if (this.#isOver) return pool.remove(slot);
+    this.#state = "waiting";
     const want = this.#want as WantConn<Lease, Call>; // there was an attempt, so there was a wait
     pool.retry(want, slot, this.#exhausted);
     this.#watchPoolWait(want);
@@ -667,6 +683,8 @@ class Call implements ExchangeCaller {
   #cancel(reason: CloseReason, error: unknown): void {
     this.#cancelled = true;
     switch (this.#state) {
+      case "between":
+        return this.#finish(error);
       case "waiting":
         this.#core.pool.cancel(this.#want as WantConn<Lease, Call>); // set while it waits
         return this.#finish(error);

@@ -150,7 +150,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     if (exchange.trace.mask & TRACE_CONN)
       exchange.trace.emit({ type: "request-sent", bytes: exchange.bytesSubmitted }, now);
     if (this.#responseComplete) this.#settle(exchange, null);
-    else this.#readLoop.requestWritten(exchange);
+    else this.#readLoop.requestWritten(exchange, now);
   }
 
   #broke(error: Error): void {
@@ -161,6 +161,10 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   lost(): void {
     const refusal = this.#writeLoop.refusal;
     if (refusal !== null && this.#current?.settled === false) this.close("socket-error", refusal);
+  }
+
+  wholeSent(): void {
+    this.#writeLoop.wholeSent();
   }
 
   continueWriting(): void {

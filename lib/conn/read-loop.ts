@@ -34,6 +34,8 @@ export interface ReadLoopHost {
   readonly peer: string;
   /** Whether the request in flight was written to its end. */
   readonly requestWritten: boolean;
+  /** An answer is there: a request that went out in one write is sent, whether or not that was confirmed yet. */
+  wholeSent(): void;
   /** The response is complete. `forbidden` says why the connection cannot be used again, or is null. */
   responseRead(exchange: Exchange, forbidden: CloseReason | null): void;
   /** The answer makes the rest of the request pointless. */
@@ -208,6 +210,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
     if (trace.mask & TRACE_CONN) trace.emit({ type: "head", status: head.status, framing: head.framing }, this.#now);
     const hasBody = exchange.request.method !== "HEAD" && head.status !== 204 && head.status !== 304;
     exchange.answer(head, hasBody, this);
+    this.#host.wholeSent();
     if (this.#host.requestWritten) return;
     // A server that answers with an error, or will close, does not want the rest of the body (RFC 9112 §9.5).
     if (head.status >= 400 || !head.keepAlive) this.#host.stopWriting(exchange);
@@ -308,10 +311,11 @@ export class ReadLoop implements ResponseSink, BodyHost {
   // ---- from the connection
 
   /** The request is wholly handed over: from now on the head is awaited. */
-  requestWritten(exchange: Exchange): void {
+  requestWritten(exchange: Exchange, now: number): void {
     if (this.#state !== "idle" && this.#state !== "head") return;
     this.#written = exchange;
-    this.#await("headers", exchange.limits.responseHeaderTimeout);
+    this.#awaiting = "headers";
+    this.#deadline.reset(exchange.limits.responseHeaderTimeout, now);
   }
 
   /** The response is complete, and the write loop is behind: it gets a moment. */

@@ -57,6 +57,8 @@ export class WriteLoop {
   #wake: (() => void) | null = null;
   #continued = false;
   #pendingBefore = 0;
+  /** The exchange whose request is in one write that the kernel has not confirmed. */
+  #whole: Exchange | null = null;
   #unsureBytes = 0;
   #awaiting: "nothing" | "kernel" | "continue" | "answer" = "nothing";
   #refusal: ConnectionClosedError | null = null;
@@ -125,8 +127,9 @@ export class WriteLoop {
         this.#sent(exchange);
         return null;
       case "full":
+        this.#whole = exchange;
         return this.#kernelTook().then(() => {
-          if (!this.#over) this.#sent(exchange);
+          if (this.#whole === exchange) this.wholeSent();
         });
       default:
         return null;
@@ -322,11 +325,25 @@ export class WriteLoop {
 
   // ---- from the connection
 
+  /**
+   * A request that went into one write is sent when the kernel has confirmed it, or when the head of its answer is
+   * there, whichever is told first: over TLS the confirmation may come after the whole of a quick answer, and the
+   * connection must be idle before the caller can learn of that. What might still wait goes out before what follows.
+   */
+  wholeSent(): void {
+    const exchange = this.#whole;
+    this.#whole = null;
+    if (exchange === null || this.#over) return;
+    if (this.#awaiting === "kernel") this.#awake();
+    this.#sent(exchange);
+  }
+
   /** Writes no more of the request in flight. */
   stop(): void {
     if (this.#state !== "writing") return;
     this.#state = move(WRITE_MOVES, "write", this.#state, "stop");
     this.#exchange = null;
+    this.#whole = null;
     this.#awake();
   }
 
