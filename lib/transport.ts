@@ -507,12 +507,7 @@ class Call implements ExchangeCaller {
         KEEP_ALIVE,
       );
     }
-<<<<<<<
-    this.#state = "waiting";
     this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before
-=======
-    this.trace.queuedAt = core.clock.now();
->>>>>>>
     this.#tracePoolWait();
     if (this.#isOver) return;
     this.#state = "waiting";

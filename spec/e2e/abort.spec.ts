@@ -535,11 +535,13 @@ async function everyEvent(stage: Stage, call: { signal: AbortSignal; trace: (eve
 
 const EVENTS = [
   "call-start",
+  "pool-wait",
   "dial-start",
   "dns-done",
   "connect-start",
   "connect-done",
   "dial-done",
+  "pool-assigned",
   "request-write",
   "body-sent",
   "request-sent",
@@ -577,4 +579,27 @@ describe("an abort from inside the library's own work", () => {
     stage.peer.transport.closeIdleConnections(); // the dial that outlives its request, or its connection
     await stage.expectNothingLeft();
   });
+
+  test.each(["retry", "pool-wait"])(
+    "by a listener that hears the %s of a second attempt ends the call",
+    async (type) => {
+      await using stage = await Stage.open({ replay: "replayable" });
+      const { call: first } = await scenario("headers").reach(stage, {});
+      const [conn] = stage.conns;
+      conn!.reply(EMPTY_ANSWER); // accepted by the scenario
+      await stage.driven(first);
+      const { signal, abort } = aborter();
+      const reason = new Error(`at ${type}`);
+      const trace = (event: TraceEvent) => {
+        if (event.type === type && event.attempt === 1) abort(reason);
+      };
+      const call = quiet(stage.peer.client.get(stage.peer.url(), { signal, trace }));
+      await stage.driven(conn!.readHead());
+      conn!.reset();
+      expect(await stage.driven(reasonOf(call))).toBe(reason);
+      await stage.polls();
+      expect(stage.peer.accepted).toHaveLength(1);
+      await stage.expectNothingLeft();
+    },
+  );
 });
