@@ -165,7 +165,7 @@ export class Exchange implements ResponseBacking, BodySource {
   /** Hands body bytes over; they are the caller's from now on. `full` tells whether the source should stop. */
   push(chunk: Uint8Array, at: number): void {
     if (this.trace.mask & TRACE_BODY) this.trace.emit({ type: "body-data", bytes: chunk.length }, at);
-    this.#chunks?.push(chunk);
+    if (this.#state === "answered") this.#chunks?.push(chunk); // the listener may have aborted it
   }
 
   setTrailers(fields: FieldLines): void {

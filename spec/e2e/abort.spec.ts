@@ -10,7 +10,8 @@ import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import { inspect } from "node:util";
-import { describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { rethrowInvariants } from "../../lib/conn/persist-conn.ts";
 import { LocalProtocolError, type TraceEvent } from "../../lib/index.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { quiet, SCENARIOS, Stage } from "./phases.ts";
@@ -552,6 +553,10 @@ const EVENTS = [
 ] as const;
 
 describe("an abort from inside the library's own work", () => {
+  // A rule that breaks behind the abort would else show nowhere: the connection is closed anyway.
+  beforeAll(() => rethrowInvariants(true));
+  afterAll(() => rethrowInvariants(false));
+
   test("the exchange of these specs has every event in question", async () => {
     await using stage = await Stage.open();
     const seen = new Set<string>();
