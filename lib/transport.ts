@@ -296,7 +296,7 @@ class Core {
 
   close(): Promise<void> {
     if (this.closed === null) {
-      this.closed = new TransportClosedError("Cannot send request: the transport is closed", { safeToRetry: true });
+      this.closed = closedError();
       this.pool.close(this.closed);
       this.#dialer.close();
     }
@@ -488,7 +488,7 @@ class Call implements ExchangeCaller {
     try {
       // A body that can be read only once is ours from here on, so it is opened before anything can fail.
       this.#body = this.#request.body?.open() ?? null;
-      if (core.closed !== null) throw core.closed;
+      if (core.closed !== null) throw closedError();
       if (signal?.aborted) throw signal.reason;
       this.#head = core.heads.write(outgoingHead(this.#request, this.#body));
     } catch (error) {
@@ -514,7 +514,8 @@ class Call implements ExchangeCaller {
     const want = new WantConn<Lease, Call>(
       this.key,
       (slot) => this.#given(slot),
-      (error) => this.#finish(error), // the dial made for it failed, or the transport was closed
+      // The dial made for it failed, or the transport was closed, which the pool says to all in one error.
+      (error) => this.#finish(error === core.closed ? closedError() : error),
       this,
     );
     this.#want = want;
@@ -708,6 +709,11 @@ class Call implements ExchangeCaller {
     this.#total?.cancel();
     this.#total = null;
   }
+}
+
+/** For each call its own, since it gets that call's facts. */
+function closedError(): TransportClosedError {
+  return new TransportClosedError("Cannot send request: the transport is closed", { safeToRetry: true });
 }
 
 const NO_RETRY_CLOSED = { retry: false, reason: "the transport is closed" } as const;
