@@ -113,6 +113,9 @@ export class Exchange implements ResponseBacking, BodySource {
   wasRead = false;
   /** The reader closed the body: what still comes is dropped. */
   discarding = false;
+  /** What the reader gathers the whole body in, and how far it is filled. */
+  #whole: Uint8Array | null = null;
+  #wholeAt = 0;
 
   #state: "pending" | "answered" | "over" = "pending";
   #caller: ExchangeCaller | null;
@@ -160,6 +163,15 @@ export class Exchange implements ResponseBacking, BodySource {
     if (hasBody) this.#chunks = new AsyncQueue("body", READ_AHEAD_BYTES, byteLength);
     this.#caller?.answered(responseOf(this));
     return true;
+  }
+
+  /** Where the next `n` body bytes belong, if their reader has set a place aside for the whole; else null. */
+  placeFor(n: number): Uint8Array | null {
+    const whole = this.#whole;
+    if (whole === null || n > whole.length - this.#wholeAt) return null;
+    const place = whole.subarray(this.#wholeAt, this.#wholeAt + n);
+    this.#wholeAt += n;
+    return place;
   }
 
   /** Hands body bytes over; they are the caller's from now on. `full` tells whether the source should stop. */
@@ -253,9 +265,15 @@ export class Exchange implements ResponseBacking, BodySource {
     return chunk;
   }
 
+  gatherInto(whole: Uint8Array, at: number): void {
+    this.#whole = whole;
+    this.#wholeAt = at;
+  }
+
   close(): void {
     if (this.discarding) return;
     this.discarding = true;
+    this.#whole = null;
     this.#chunks?.clear();
     this.#host?.bodyClosed(this);
   }

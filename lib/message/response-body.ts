@@ -24,7 +24,15 @@ export interface BodySource {
   close(): void;
   /** Body bytes promised; null where nothing was. */
   readonly length: number | null;
+  /**
+   * From now on puts bytes into `whole`, in order, from `at` on, so that the chunks it gives are parts of that and need no
+   * copy to be joined. Asked for while no chunk waits; a source that cannot may lack it.
+   */
+  gatherInto?(whole: Uint8Array, at: number): void;
 }
+
+/** More is not set aside on the word of a peer that has not sent it. */
+const WHOLE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Bytes that the caller owns alone. */
 export type OwnBytes = Uint8Array<ArrayBuffer>;
@@ -190,11 +198,30 @@ export class ResponseBody {
   async #gather(chunks: Uint8Array[]): Promise<OwnBytes> {
     for (;;) {
       let chunk = this.#tryRead();
-      if (chunk === undefined) chunk = await this.#wait();
+      if (chunk === undefined) {
+        const { length } = this.#source;
+        if (length !== null && length <= WHOLE_BYTES_MAX && this.#source.gatherInto !== undefined) {
+          return this.#gatherWhole(chunks, length);
+        }
+        chunk = await this.#wait();
+      }
       if (chunk === null) break;
       chunks.push(chunk);
     }
     return joined(chunks);
+  }
+
+  /** The rest goes to its place in the whole as it comes. Nothing waits, so it starts behind what was taken. */
+  async #gatherWhole(taken: readonly Uint8Array[], length: number): Promise<OwnBytes> {
+    const whole = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer); // the source ends only when all of it is written
+    let at = 0;
+    for (const chunk of taken) {
+      whole.set(chunk, at);
+      at += chunk.length;
+    }
+    this.#source.gatherInto?.(whole, at);
+    while ((await this.#wait()) !== null);
+    return whole;
   }
 
   async #feed(controller: ReadableByteStreamController): Promise<void> {
