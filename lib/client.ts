@@ -12,9 +12,9 @@ import type { Clock } from "./clock.ts";
 import { systemClock } from "./clock.ts";
 import { type HeadersInit, normaliseHeaders } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
-import { basicAuthorization, Request, type RequestInit } from "./message/request.ts";
+import { basicAuthorization, REQUEST_OPTIONS, Request, type RequestInit } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
-import { CALL_TIME_LIMITS, type CallTimeLimits, checkOption } from "./options.ts";
+import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall, checkOption } from "./options.ts";
 import type { TraceOption } from "./trace.ts";
 import { type RoundTripCall, type RoundTripper, Transport } from "./transport.ts";
 
@@ -44,8 +44,12 @@ export type CallInit = Omit<RequestInit, "method" | "signal"> & CallOptions;
 /** What a Request can be made of. */
 export type RequestInput = ConstructorParameters<typeof Request>[0];
 
-const CALL_NAMES: ReadonlySet<string> = new Set(["signal", "timeout", "trace", "onInformation", ...CALL_TIME_LIMITS]);
+const CALL_NAMES: readonly string[] = ["signal", "timeout", "trace", "onInformation", ...CALL_TIME_LIMITS];
+const PART_NAMES: readonly string[] = REQUEST_OPTIONS.filter((name) => name !== "method" && name !== "signal");
 const CLIENT_NAMES = ["transport", "timeout", "headers"];
+
+/** Stands before what a prototype brings along: that is not the caller's. */
+const UNSET = { transport: undefined, timeout: undefined, headers: undefined };
 
 export class Client {
   readonly transport: RoundTripper;
@@ -56,8 +60,9 @@ export class Client {
 
   /** @throws {TypeError} unknown or wrong options */
   constructor(options: ClientOptions = {}) {
+    if (typeof options !== "object" || options === null) throw wrongType("options", "an object", options);
     for (const name of Object.keys(options)) if (!CLIENT_NAMES.includes(name)) throw unknownOption(name, CLIENT_NAMES);
-    const { transport, timeout = 0, headers } = options;
+    const { transport, timeout = 0, headers } = { ...UNSET, ...options };
     if (transport !== undefined && typeof transport?.roundTrip !== "function") {
       throw wrongType("transport", "a Transport, or an object with roundTrip()", transport);
     }
@@ -93,8 +98,12 @@ export class Client {
         const plain = method === "GET" && typeof url === "string";
         return this.do(plain ? new Request(url) : new Request(url, { method }));
       }
-      const [parts, call] = split(method, init);
-      return this.do(new Request(url, parts), call);
+      const [parts, call, stray] = split(method, init);
+      const request = new Request(url, parts);
+      if (stray === null) return this.do(request, call);
+      const error = unknownOption(stray, [...PART_NAMES, ...CALL_NAMES]);
+      request.body?.discard(error);
+      throw error;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -147,32 +156,42 @@ export class Client {
 
   /** What travels beside the request; undefined where there is nothing of the kind, which costs nothing. */
   #call(request: Request, options: CallOptions | undefined): RoundTripCall | undefined {
-    const timeout = options?.timeout ?? this.#timeout;
-    const signal = options?.signal ?? request.givenSignal;
+    let timeout = this.#timeout;
+    let signal = request.givenSignal;
     if (options === undefined && timeout === 0 && signal === null) return undefined;
     const call: RoundTripCall = {};
-    for (const [name, value] of Object.entries(options ?? {})) {
-      if (!CALL_NAMES.has(name)) throw unknownOption(name, [...CALL_NAMES]);
-      if (name !== "timeout" && value !== undefined && value !== null) Object.assign(call, { [name]: value });
+    if (options !== undefined) {
+      checkCall(options, CALL_NAMES);
+      for (const [name, value] of Object.entries(options)) {
+        if (value === undefined || value === null) continue;
+        if (name === "timeout") timeout = value;
+        else if (name === "signal") signal = value;
+        else Object.assign(call, { [name]: value });
+      }
     }
-    checkOption("timeout", "duration", timeout);
     if (signal !== null) call.signal = signal;
     if (timeout > 0) call.deadline = { at: this.#clock.now() + timeout, limit: timeout };
     return call;
   }
 }
 
-/** Takes the parts of the request and those of the call apart; Request and `#call` check what is in them. */
-function split(method: string, init: CallInit): [RequestInit, CallOptions | undefined] {
-  if (typeof init !== "object" || init === null) throw wrongType("init", "an object", init);
+/**
+ * Takes the parts of the request and those of the call apart; Request and `#call` check what is in them.
+ *
+ * @returns the third is a name that belongs to neither, or null
+ */
+function split(method: string, init: CallInit): [RequestInit, CallOptions | undefined, string | null] {
+  if (typeof init !== "object" || init === null) throw wrongType("options", "an object", init);
   const parts: Record<string, unknown> = {};
   let call: Record<string, unknown> | undefined;
+  let stray: string | null = null;
   for (const name of Object.keys(init)) {
-    const value = init[name as keyof CallInit]; // a name of the caller's: one that nobody knows is refused by Request
-    if (!CALL_NAMES.has(name)) parts[name] = value;
+    const value = init[name as keyof CallInit]; // a name of the caller's
+    if (PART_NAMES.includes(name)) parts[name] = value;
+    else if (!CALL_NAMES.includes(name)) stray = name;
     else if (call === undefined) call = { [name]: value };
     else call[name] = value;
   }
   parts["method"] = method;
-  return [parts, call];
+  return [parts, call, stray];
 }

@@ -5,10 +5,11 @@
  * bytes, and 0 means none.
  */
 
+import { isAbortSignal } from "./abort.ts";
 import type { UserDial } from "./conn/dial.ts";
 import type { TlsOptions } from "./conn/tls.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
-import type { TraceOption } from "./trace.ts";
+import type { TraceGroup, TraceOption } from "./trace.ts";
 
 /** Time limits that may be set for the transport and again for one call. */
 export interface CallTimeLimits {
@@ -73,7 +74,17 @@ export interface TransportOptions extends CallTimeLimits {
   trace?: TraceOption;
 }
 
-type Kind = "duration" | "count" | "boolean" | "string" | "function" | "object" | "trace" | "replay";
+type Kind =
+  | "duration"
+  | "count"
+  | "boolean"
+  | "string"
+  | "function"
+  | "object"
+  | "trace"
+  | "replay"
+  | "signal"
+  | "deadline";
 
 const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   writeTimeout: "duration",
@@ -113,6 +124,22 @@ export const CALL_TIME_LIMITS = [
   "stalledReaderTimeout",
   "poolTimeout",
 ] as const satisfies readonly (keyof CallTimeLimits)[];
+
+/** What travels beside a request: of `roundTrip`, and of the calls of a Client, which say `timeout` for `deadline`. */
+const CALL_KINDS: Readonly<Record<string, Kind>> = {
+  signal: "signal",
+  deadline: "deadline",
+  timeout: "duration",
+  trace: "trace",
+  onInformation: "function",
+  writeTimeout: "duration",
+  responseHeaderTimeout: "duration",
+  expectContinueTimeout: "duration",
+  bodyTimeout: "duration",
+  unreadBodyTimeout: "duration",
+  stalledReaderTimeout: "duration",
+  poolTimeout: "duration",
+};
 
 /** The options with every default in its place. `tls`, `dial` and `dialTls` stay absent where they were. */
 export type ResolvedOptions = Required<Omit<TransportOptions, "tls" | "dial" | "dialTls" | "trace">> &
@@ -163,16 +190,27 @@ export function resolveOptions(options: TransportOptions): ResolvedOptions {
 }
 
 /**
- * The time limits of one call: the transport's, and the call's own in their place.
+ * Checks what travels beside a request: the options that the caller owns; what a prototype brings along is not theirs.
  *
- * @throws {TypeError} a wrong type
+ * @param known the names that there are
+ * @throws {TypeError} no object, an unknown name, a wrong type
  */
+export function checkCall(call: object, known: readonly string[]): void {
+  if (typeof call !== "object" || call === null) throw wrongType("options", "an object", call);
+  for (const name of Object.keys(call)) {
+    if (!known.includes(name)) throw unknownOption(name, known);
+    const value = call[name as keyof typeof call];
+    if (value === undefined || (value === null && name === "signal")) continue; // as the standard has it: none
+    checkOption(name, CALL_KINDS[name] as Kind, value); // `known` has no name without a kind
+  }
+}
+
+/** The time limits of one call: the transport's, and the call's own in their place. They are checked already. */
 export function timeLimitsOf(options: ResolvedOptions, call: CallTimeLimits): Required<CallTimeLimits> {
   let own: Partial<Record<keyof CallTimeLimits, number>> | null = null;
   for (const name of CALL_TIME_LIMITS) {
-    const value = call[name];
+    const value = Object.hasOwn(call, name) ? call[name] : undefined;
     if (value === undefined) continue;
-    checkOption(name, "duration", value);
     own ??= {};
     own[name] = value;
   }
@@ -198,13 +236,33 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
       }
       return;
     case "trace":
-      if (typeof value === "function") return;
-      if (typeof value === "object" && value !== null && "on" in value && "groups" in value) return;
-      throw wrongType(name, "a function, or { groups, on }", value);
+      if (!isTraceOption(value)) {
+        throw wrongType(name, `a function, or { groups, on } with groups among ${TRACE_GROUPS.join(", ")}`, value);
+      }
+      return;
+    case "signal":
+      if (!isAbortSignal(value)) throw wrongType(name, "an AbortSignal", value);
+      return;
+    case "deadline": {
+      const { at, limit } = (value ?? {}) as Record<string, unknown>; // each is looked at
+      if (typeof at !== "number" || Number.isNaN(at) || typeof limit !== "number") {
+        throw wrongType(name, "{ at, limit } in milliseconds of the transport's clock", value);
+      }
+      return;
+    }
     case "object":
       if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
       return;
     default:
       if (typeof value !== kind) throw wrongType(name, `a ${kind}`, value);
   }
+}
+
+const TRACE_GROUPS: readonly string[] = ["call", "pool", "dial", "connection", "body"] satisfies TraceGroup[];
+
+function isTraceOption(value: unknown): boolean {
+  if (typeof value === "function") return true;
+  if (typeof value !== "object" || value === null) return false;
+  const { groups, on } = value as Record<string, unknown>; // each is looked at
+  return typeof on === "function" && Array.isArray(groups) && groups.every((group) => TRACE_GROUPS.includes(group));
 }

@@ -24,12 +24,14 @@ import {
   TransportClosedError,
 } from "./errors.ts";
 import { type Headers, headersOver } from "./message/headers.ts";
-import { inspectCustom } from "./message/options.ts";
-import type { Destination, Request } from "./message/request.ts";
+import { inspectCustom, wrongType } from "./message/options.ts";
+import { type Destination, Request } from "./message/request.ts";
 import type { BodyReader } from "./message/request-body.ts";
 import type { Response } from "./message/response.ts";
 import {
+  CALL_TIME_LIMITS,
   type CallTimeLimits,
+  checkCall,
   type ResolvedOptions,
   resolveOptions,
   type TransportOptions,
@@ -122,9 +124,12 @@ export class Transport implements RoundTripper {
     return this.#core.clock;
   }
 
-  roundTrip(request: Request, call: RoundTripCall = NO_CALL): Promise<Response> {
+  /** @throws (rejects) {TypeError} no Request, an option that does not exist or is of the wrong type */
+  roundTrip(request: Request, call?: RoundTripCall): Promise<Response> {
     return new Promise((resolve, reject) => {
-      new Call(this.#core, request, call, resolve, reject).start();
+      const own = call === undefined ? NO_CALL : ownCall(request, call);
+      if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
+      new Call(this.#core, request, own, resolve, reject).start();
     });
   }
 
@@ -166,7 +171,32 @@ export class Transport implements RoundTripper {
   }
 }
 
-const NO_CALL: RoundTripCall = Object.freeze({});
+/** The options of one call, each set to something: what a prototype brings along is not the caller's. */
+interface OwnCall extends CallTimeLimits {
+  signal: AbortSignal | undefined;
+  deadline: CallDeadline | undefined;
+  trace: TraceOption | undefined;
+  onInformation: RoundTripCall["onInformation"];
+}
+
+const NO_CALL: OwnCall = Object.freeze({
+  signal: undefined,
+  deadline: undefined,
+  trace: undefined,
+  onInformation: undefined,
+});
+const CALL_NAMES: readonly string[] = [...Object.keys(NO_CALL), ...CALL_TIME_LIMITS];
+
+/** What the caller owns of the options, checked. A body that can be read once is given up where they are refused. */
+function ownCall(request: Request, call: RoundTripCall): OwnCall {
+  try {
+    checkCall(call, CALL_NAMES);
+  } catch (error) {
+    if (request instanceof Request) request.body?.discard(error);
+    throw error;
+  }
+  return { ...NO_CALL, ...call, signal: call.signal ?? undefined };
+}
 
 /** What a transport is made of, as its calls and connections see it. */
 class Core {
@@ -422,7 +452,7 @@ class Call implements ExchangeCaller {
   readonly trace: CallTrace;
   readonly #core: Core;
   readonly #request: Request;
-  readonly #call: RoundTripCall;
+  readonly #call: OwnCall;
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: unknown) => void;
 
@@ -451,7 +481,7 @@ class Call implements ExchangeCaller {
   constructor(
     core: Core,
     request: Request,
-    call: RoundTripCall,
+    call: OwnCall,
     resolve: (response: Response) => void,
     reject: (error: unknown) => void,
   ) {

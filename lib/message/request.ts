@@ -64,7 +64,7 @@ export interface RequestLike {
 }
 
 /** The options of a Request, by name. */
-const REQUEST_OPTIONS: readonly (keyof RequestInit)[] = Object.freeze([
+export const REQUEST_OPTIONS: readonly (keyof RequestInit)[] = Object.freeze([
   "method",
   "headers",
   "body",
