@@ -232,7 +232,10 @@ export class ReadLoop implements ResponseSink, BodyHost {
       if (this.#drainedBytes > DRAIN_BYTES_MAX) this.#host.close("body-closed-early");
       return;
     }
-    exchange.push(copyOf(view, start, end), this.#now); // the view is lent; what the caller gets is the caller's
+    // The view is lent; what the caller gets is the caller's: a part of the whole that it gathers, or a copy.
+    const place = exchange.placeFor(n);
+    place?.set(view.subarray(start, end));
+    exchange.push(place ?? copyOf(view, start, end), this.#now);
   }
 
   trailers(fields: FieldLines): void {
