@@ -10,6 +10,7 @@
 
 import { AsyncResource } from "node:async_hooks";
 import { onAbort } from "./abort.ts";
+import { detached } from "./boundary.ts";
 import { type Clock, type Deadline, systemClock } from "./clock.ts";
 import type { Conduit } from "./conn/conduit.ts";
 import { Dialer, type Dialing, type DialTarget, type DialTrace } from "./conn/dial.ts";
@@ -204,6 +205,8 @@ class Core {
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
   readonly heads: HeadWriter;
+  /** Whether code of the caller's dials. */
+  readonly dialsByCaller: boolean;
   readonly pool: Pool<Lease, Call>;
   readonly #dialer: Dialer;
   readonly #dials = new Map<Slot<Lease>, DialInProgress>();
@@ -221,6 +224,7 @@ class Core {
     this.clock = clock;
     this.options = options;
     this.tracer = tracerOf(options.trace);
+    this.dialsByCaller = options.dial !== undefined || options.dialTls !== undefined;
     this.heads = new HeadWriter({
       userAgent: options.userAgent,
       acceptEncoding: null,
@@ -259,13 +263,13 @@ class Core {
     const { target, trace } = call;
     const abort = new AbortController();
     if (trace.mask & TRACE_DIAL) trace.emit({ type: "dial-start", host: target.host, port: target.port });
-    const dialing = this.#dialer.start(target, abort.signal, dialTrace(call));
+    const dialing = call.inContext(() => this.#dialer.start(target, abort.signal, dialTrace(call)));
     this.#dials.set(slot, new DialInProgress(this.clock, abort, dialing));
     dialing.promise.then(
       (conduit) => {
         if (!this.#ended(slot)) return conduit.destroy(); // abandoned while its success was on the way
         this.#dialed++;
-        const lease = new Lease(this, slot, conduit, peerOf(target));
+        const lease = detached(() => new Lease(this, slot, conduit, peerOf(target))); // its loops will serve others
         this.#leases.add(lease);
         if (trace.mask & TRACE_DIAL) {
           const { localAddress, localPort } = conduit.facts;
@@ -494,7 +498,23 @@ class Call implements ExchangeCaller {
     const { key, target } = wayTo(request.destination);
     this.target = target;
     this.key = key;
-    this.trace = new CallTrace(++lastCallId, core.clock, core.tracer, tracerOf(call.trace));
+    // Where code of the caller's may run later. A body looks after itself, but for one that is opened again.
+    const hooked = call.trace !== undefined || call.onInformation !== undefined;
+    if (hooked || request.trailers !== null || request.body?.kind === "factory" || core.dialsByCaller) {
+      this.#context = new AsyncResource("persistconn.Call", { requireManualDestroy: true });
+    }
+    this.trace = new CallTrace(++lastCallId, core.clock, core.tracer, this.#tracer(call.trace));
+  }
+
+  /** Runs code that may call the caller's, in the async context of the call. */
+  inContext<T>(fn: () => T): T {
+    return this.#context === null ? fn() : this.#context.runInAsyncScope(fn);
+  }
+
+  #tracer(option: TraceOption | undefined): Tracer {
+    const tracer = tracerOf(option);
+    if (tracer.mask === 0) return tracer;
+    return { mask: tracer.mask, emit: (event) => this.inContext(() => tracer.emit(event)) };
   }
 
   // ---- before a connection
@@ -523,9 +543,6 @@ class Call implements ExchangeCaller {
       this.#head = core.heads.write(outgoingHead(this.#request, this.#body));
     } catch (error) {
       return this.#finish(error);
-    }
-    if (this.#call.onInformation !== undefined || this.#body?.memory === null) {
-      this.#context = new AsyncResource("persistconn.Call", { requireManualDestroy: true });
     }
     if (signal !== undefined) this.#detach = onAbort(signal, () => this.#cancel("aborted", signal.reason));
     if (deadline !== undefined) {
@@ -619,6 +636,7 @@ class Call implements ExchangeCaller {
     lease.conn.conduit.ref();
     const body = this.#body ?? this.#reopened();
     this.#body = null;
+    const { trailers } = this.#request;
     const exchange = new Exchange({
       request: this.#request,
       head: this.#head as WritableHead, // written by start(), before there was anything to wait for
@@ -627,6 +645,7 @@ class Call implements ExchangeCaller {
       requireFraming: this.#core.options.requireFraming,
       trace,
       onInformation: this.#call.onInformation === undefined ? null : (head) => this.#inform(head),
+      trailers: trailers === null ? null : () => this.inContext(() => trailers.collect()),
       caller: this,
     });
     this.#state = "sent";
@@ -640,7 +659,7 @@ class Call implements ExchangeCaller {
   #reopened(): BodyReader | null {
     const { body } = this.#request;
     if (body === null) return null;
-    return this.#context === null ? body.open() : this.#context.runInAsyncScope(() => body.open());
+    return this.inContext(() => body.open());
   }
 
   // ---- from the exchange
@@ -697,7 +716,7 @@ class Call implements ExchangeCaller {
     const { status, statusText } = head;
     const information = { status, statusText, headers: headersOver(head.fields) };
     try {
-      this.#context?.runInAsyncScope(() => this.#call.onInformation?.(information));
+      this.inContext(() => this.#call.onInformation?.(information));
     } catch (error) {
       this.#cancel("aborted", error);
     }

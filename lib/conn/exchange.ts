@@ -47,6 +47,8 @@ export interface ExchangeInit {
   readonly trace: CallTrace;
   /** The caller's hook for 1xx responses, bound to the caller's async context. */
   readonly onInformation: ((head: ResponseHead) => void) | null;
+  /** The request's trailer fields, asked for behind its body; runs in the caller's async context. */
+  readonly trailers: (() => readonly (readonly [string, string])[]) | null;
   readonly caller: ExchangeCaller;
 }
 
@@ -87,6 +89,7 @@ export class Exchange implements ResponseBacking, BodySource {
   readonly requireFraming: boolean;
   readonly trace: CallTrace;
   readonly onInformation: ((head: ResponseHead) => void) | null;
+  readonly outgoingTrailers: ExchangeInit["trailers"];
 
   // Owner: the connection, from roundTrip on.
   connectionFacts: ConnectionFacts | null = null;
@@ -129,6 +132,7 @@ export class Exchange implements ResponseBacking, BodySource {
     this.requireFraming = init.requireFraming;
     this.trace = init.trace;
     this.onInformation = init.onInformation;
+    this.outgoingTrailers = init.trailers;
     this.#caller = init.caller;
   }
 

@@ -171,7 +171,7 @@ export class WriteLoop {
     if (chunked) {
       let last: string;
       try {
-        last = lastChunk(exchange.request.trailers?.collect() ?? []);
+        last = lastChunk(exchange.outgoingTrailers?.() ?? []);
       } catch (error) {
         return this.#bodyFailed(exchange, error);
       }

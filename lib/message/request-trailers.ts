@@ -5,7 +5,6 @@
  * RFC 9110 §6.5 (trailers), §6.6.2 (Trailer); RFC 9112 §7.1.2.
  */
 
-import { AsyncResource } from "node:async_hooks";
 import { LocalProtocolError } from "../errors.ts";
 import { isToken } from "../wire/abnf.ts";
 import { type HeaderPair, type HeadersInit, normaliseHeaders, sameName } from "./headers.ts";
@@ -35,8 +34,7 @@ export class RequestTrailers {
       throw new LocalProtocolError("trailers", "Cannot make request: trailers have no names");
     const { values } = init;
     if (typeof values === "function") {
-      const scope = new AsyncResource("persistconn.trailers");
-      this.#values = () => this.#announced(scope.runInAsyncScope(values));
+      this.#values = () => this.#announced(values());
     } else {
       const fixed = this.#announced(values);
       this.#values = () => fixed;
@@ -44,7 +42,7 @@ export class RequestTrailers {
   }
 
   /**
-   * The fields to send. Runs the caller's function, in the async context in which the request was made.
+   * The fields to send. Runs the caller's function: whoever asks does so in the async context of the call.
    *
    * @throws what that function throws; {LocalProtocolError} a field that was not announced or is malformed
    */

@@ -62,6 +62,7 @@ export class Sent implements ExchangeCaller {
         tracerOf(undefined),
       ),
       onInformation: (head: ResponseHead) => this.informed.push(head.status),
+      trailers: request.trailers === null ? null : () => request.trailers?.collect() ?? [],
       caller: this,
     });
   }
