@@ -16,14 +16,19 @@ import { InvariantError } from "../errors.ts";
 /** What the queue between two stations is called in a state line and in the specs that count what passes. */
 export type QueueName = "write" | "exchange" | "body";
 
+/** Empty places that may stand at the front of the list before it is moved up. */
+const TAKEN_MAX = 64;
+
 export class AsyncQueue<T extends object> {
   readonly name: QueueName;
   /** `full` from this weight on. */
   readonly #weightMax: number;
   readonly #weigh: (item: T) => number;
 
-  #items: T[] = [];
-  #head = 0;
+  /** The oldest item. Most queues never hold two, so the list behind it is made when there is a second. */
+  #oldest: T | undefined;
+  #rest: (T | undefined)[] | null = null;
+  #restAt = 0;
   #weight = 0;
   #closed = false;
   #reason: unknown;
@@ -55,7 +60,7 @@ export class AsyncQueue<T extends object> {
 
   /** True when it is closed and nothing is left to take: every further take tells `reason`. */
   get ended(): boolean {
-    return this.#closed && this.#head === this.#items.length;
+    return this.#closed && this.#oldest === undefined;
   }
 
   /** What `close` was given. */
@@ -77,20 +82,19 @@ export class AsyncQueue<T extends object> {
       waiting(item);
       return true;
     }
-    this.#items.push(item);
+    if (this.#oldest === undefined) this.#oldest = item;
+    else if (this.#rest === null) this.#rest = [item];
+    else this.#rest.push(item);
     this.#weight += this.#weigh(item);
     return this.#weight < this.#weightMax;
   }
 
   /** The oldest item, or undefined when none is there; `ended` tells whether one can still come. */
   tryTake(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
-    const item = this.#items[this.#head++] as T; // the index was checked above
+    const item = this.#oldest;
+    if (item === undefined) return undefined;
     this.#weight -= this.#weigh(item);
-    if (this.#head === this.#items.length) {
-      this.#items.length = 0;
-      this.#head = 0;
-    }
+    this.#oldest = this.#rest === null ? undefined : this.#second(this.#rest);
     return item;
   }
 
@@ -123,10 +127,25 @@ export class AsyncQueue<T extends object> {
   /** Drops what nobody took, and returns its weight. */
   clear(): number {
     const dropped = this.#weight;
-    this.#items.length = 0;
-    this.#head = 0;
+    this.#oldest = undefined;
+    this.#rest = null;
+    this.#restAt = 0;
     this.#weight = 0;
     return dropped;
+  }
+
+  /** Takes the item behind the oldest out of the list. What was taken is not kept, however long the list lives. */
+  #second(rest: (T | undefined)[]): T | undefined {
+    const item = rest[this.#restAt];
+    rest[this.#restAt++] = undefined;
+    if (this.#restAt === rest.length) {
+      this.#rest = null;
+      this.#restAt = 0;
+    } else if (this.#restAt === TAKEN_MAX) {
+      rest.splice(0, TAKEN_MAX);
+      this.#restAt = 0;
+    }
+    return item;
   }
 }
 

@@ -24,6 +24,19 @@ describe("AsyncQueue", () => {
     expect(queue.tryTake()).toBeUndefined();
   });
 
+  test("keeps its order and its count over a thousand items that are never wholly taken", () => {
+    const queue = new AsyncQueue<{ n: number }>("body", 10_000);
+    const taken: number[] = [];
+    for (let n = 0; n < 1_000; n++) {
+      queue.push(item(n));
+      if (n > 2) taken.push(queue.tryTake()?.n ?? -1);
+    }
+    expect(queue.weight).toBe(3);
+    for (let next = queue.tryTake(); next !== undefined; next = queue.tryTake()) taken.push(next.n);
+    expect(taken).toEqual(Array.from({ length: 1_000 }, (_, n) => n));
+    expect(queue.weight).toBe(0);
+  });
+
   test("push() tells when it is full, by weight, and room comes back by taking", () => {
     const queue = new AsyncQueue<{ n: number }>("body", 10, byN);
     expect(queue.push(item(4))).toBe(true);
