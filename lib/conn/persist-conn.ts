@@ -197,7 +197,6 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
         this.#current = null;
         this.#writeLoop.recycle();
         this.#readLoop.recycle();
-        this.conduit.unref();
         exchange.release();
         this.#owner.connIdle(this, exchange.responseHead?.keepAliveTimeoutMs ?? null);
         exchange.end();
