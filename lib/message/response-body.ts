@@ -13,6 +13,7 @@
 
 import type { Readable } from "node:stream";
 import type { ReadableByteStreamController } from "node:stream/web";
+import { InvariantError } from "../errors.ts";
 
 /** Body bytes as they come: the side that the connection implements. */
 export interface BodySource {
@@ -211,7 +212,10 @@ export class ResponseBody {
     return joined(chunks);
   }
 
-  /** The rest goes to its place in the whole as it comes. Nothing waits, so it starts behind what was taken. */
+  /**
+   * The rest goes to its place in the whole as it comes. Nothing waits, so it starts behind what was taken. What counts
+   * are the chunks: bytes that did not come as one are not given out, and neither is memory that nobody wrote.
+   */
   async #gatherWhole(taken: readonly Uint8Array[], length: number): Promise<OwnBytes> {
     const whole = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer); // the source ends only when all of it is written
     let at = 0;
@@ -220,7 +224,11 @@ export class ResponseBody {
       at += chunk.length;
     }
     this.#source.gatherInto?.(whole, at);
-    while ((await this.#wait()) !== null);
+    for (let chunk = await this.#wait(); chunk !== null; chunk = await this.#wait()) {
+      if (chunk.buffer !== whole.buffer) whole.set(chunk, at);
+      at += chunk.length;
+    }
+    if (at !== length) throw new InvariantError(`Cannot read response body: ${at} of ${length} bytes came`);
     return whole;
   }
 
