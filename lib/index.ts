@@ -2,7 +2,7 @@
 
 export { type CallInit, type CallOptions, Client, type ClientOptions, type RequestInput } from "./client.ts";
 export type { Clock, Deadline } from "./clock.ts";
-export type { UserDial } from "./conn/dial.ts";
+export type { UserDial, UserDialTarget } from "./conn/dial.ts";
 export { unixDialer } from "./conn/unix.ts";
 export { defaultClient, del, get, head, options, patch, post, put, request } from "./default-client.ts";
 export {

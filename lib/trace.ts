@@ -17,7 +17,7 @@ export const TRACE_POOL = 2;
 export const TRACE_DIAL = 4;
 export const TRACE_CONN = 8;
 export const TRACE_BODY = 16;
-export const TRACE_ALL = 31;
+const TRACE_ALL = 31;
 
 const GROUPS = {
   call: TRACE_CALL,
@@ -94,7 +94,7 @@ export interface Tracer {
   emit(event: TraceEvent): void;
 }
 
-export const NO_TRACER: Tracer = { mask: 0, emit() {} };
+const NO_TRACER: Tracer = { mask: 0, emit() {} };
 
 /** Makes a tracer of a caller's option. A listener that throws must not unwind a socket's callback. */
 export function tracerOf(option: TraceOption | undefined): Tracer {

@@ -26,7 +26,7 @@ import { SocketConduit, type SocketKind, SocketReader } from "./socket-conduit.t
 import { nodeTls, TlsLayer, type TlsOptions, tlsErrorOf } from "./tls.ts";
 import { dialByUser, type UserDial, type UserDialTarget } from "./user-dial.ts";
 
-export type { Lookup, UserDial, UserDialTarget };
+export type { UserDial, UserDialTarget };
 
 export interface DialTarget {
   readonly scheme: "http" | "https";

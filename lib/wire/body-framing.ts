@@ -14,7 +14,7 @@ export type RequestFraming =
   | { readonly kind: "chunked" };
 
 export const NO_BODY: RequestFraming = { kind: "none" };
-export const CHUNKED: RequestFraming = { kind: "chunked" };
+const CHUNKED: RequestFraming = { kind: "chunked" };
 const EMPTY_BODY: RequestFraming = { kind: "content-length", length: 0 };
 
 /** What bears on the framing of one request. */

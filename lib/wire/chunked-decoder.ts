@@ -20,13 +20,13 @@ import { SPAN_NUMBERS } from "./llhttp/binding.ts";
 import type { FieldLines, ResponseSink } from "./parser-events.ts";
 
 /** Bytes of one chunk line, size and extensions: Go's and node's limit is of this order too. */
-export const CHUNK_LINE_BYTES_MAX = 4096;
+const CHUNK_LINE_BYTES_MAX = 4096;
 
 /**
  * Bytes that the chunk lines of one body may have beyond 16 a chunk and twice its data. Without it a peer sends 4 KiB
  * of extension with each byte of body (CVE-2023-39326 was that in Go, whose rule this is).
  */
-export const CHUNK_EXCESS_BYTES_MAX = 16 * 1024;
+const CHUNK_EXCESS_BYTES_MAX = 16 * 1024;
 
 const CHUNK_ALLOWANCE = 16;
 

@@ -43,7 +43,7 @@ export interface Outcome {
 
 export const LIMITS: ParserLimits = { headBytesMax: 256 * 1024, headerCountMax: 1000, informationMax: 32 };
 
-export function pairsOf(fields: FieldLines): Pairs {
+function pairsOf(fields: FieldLines): Pairs {
   return Array.from({ length: fields.length }, (_, i) => [fields.name(i), fields.value(i)] as const);
 }
 
@@ -87,7 +87,7 @@ export class Recorder implements ResponseSink {
 }
 
 /** The class, and what tells the reader which rule was broken. */
-export function errorRecord(error: unknown): string {
+function errorRecord(error: unknown): string {
   if (error instanceof HeaderLimitError) return `HeaderLimitError ${error.option}`;
   if (error instanceof RemoteProtocolError) return `RemoteProtocolError ${error.reason} @${error.offset}`;
   if (error instanceof Error) return `${error.name}`;
