@@ -83,19 +83,32 @@ export class WriteLoop {
     return this.#refusal;
   }
 
-  /** Runs until the queue is closed. Never rejects: what fails closes the connection. */
+  /**
+   * Runs until the queue is closed. Never rejects: what fails closes the connection.
+   *
+   * The exchange never comes into this function: a suspended frame keeps what its variables last held, and an idle
+   * connection would keep its last request, with its signal, answer and async context, for as long as it is pooled.
+   */
   async run(): Promise<void> {
-    for (;;) {
-      const next = this.#queue.take();
-      const exchange = next instanceof Promise ? await next : next;
-      if (exchange === undefined) return;
-      try {
-        const writing = this.#write(exchange);
-        if (writing !== null) await writing;
-      } catch (error) {
-        this.#host.broken(error);
-      }
-      if (this.#over) return;
+    while (!this.#over && !this.#queue.ended) {
+      const busy = this.#serve();
+      if (busy !== null) await busy;
+    }
+  }
+
+  /** Takes the next exchange and writes it; null when there was nothing to wait for. */
+  #serve(): Promise<unknown> | null {
+    const next = this.#queue.take();
+    return next instanceof Promise ? next.then((exchange) => this.#guarded(exchange)) : this.#guarded(next);
+  }
+
+  #guarded(exchange: Exchange | undefined): Promise<void> | null {
+    if (exchange === undefined) return null; // the queue is closed
+    try {
+      return this.#write(exchange)?.catch((error: unknown) => this.#host.broken(error)) ?? null;
+    } catch (error) {
+      this.#host.broken(error);
+      return null;
     }
   }
 
