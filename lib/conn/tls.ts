@@ -153,7 +153,14 @@ export class TlsLayer {
       secureContext: this.#contextOf(),
       // SNI takes no address (RFC 6066 §3); Node 26 throws for one. What is verified is `name` all the same.
       servername: isIP(name) === 0 ? name : "",
-      checkServerIdentity: (_: string, certificate: PeerCertificate) => check(name, certificate),
+      checkServerIdentity: (_: string, certificate: PeerCertificate) => {
+        try {
+          return check(name, certificate);
+        } catch (error) {
+          // It is called from a socket's event: thrown on, it would end the process and leave the dial without an end.
+          return error instanceof Error ? error : new Error("tls.checkServerIdentity has thrown", { cause: error });
+        }
+      },
       ...(session === undefined ? {} : { session }),
     };
   }

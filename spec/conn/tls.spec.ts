@@ -184,6 +184,18 @@ describe("Dialer.start() for https", () => {
     expect(asked).toEqual(["localhost", "127.0.0.1"]);
   });
 
+  test("what tls.checkServerIdentity throws fails the dial, and not the process", async () => {
+    const { port } = await tlsServer();
+    const thrown = new Error("thrown by the check");
+    const checkServerIdentity = () => {
+      throw thrown;
+    };
+    expect(await failureOf(dialerOf({ ca, checkServerIdentity }), https(port))).toMatchObject({
+      name: "TlsError",
+      cause: thrown,
+    });
+  });
+
   test("tls.rejectUnauthorized false takes any certificate", async () => {
     const { port } = await tlsServer(authority.issue({ names: ["DNS:wrong.test"], selfSigned: true, expired: true }));
     await echo(await dialed(dialerOf({ rejectUnauthorized: false }), https(port)));
