@@ -263,8 +263,10 @@ class Core {
     const { target, trace } = call;
     const abort = new AbortController();
     if (trace.mask & TRACE_DIAL) trace.emit({ type: "dial-start", host: target.host, port: target.port });
+    if (isClosed(slot)) return; // the listener has ended the call, and nobody else wants its dial
     const dialing = call.inContext(() => this.#dialer.start(target, abort.signal, dialTrace(call)));
     this.#dials.set(slot, new DialInProgress(this.clock, abort, dialing));
+    if (isClosed(slot)) this.#abandon(slot); // it was given up before it was known here
     dialing.promise.then(
       (conduit) => {
         if (!this.#ended(slot)) return conduit.destroy(); // abandoned while its success was on the way
@@ -393,6 +395,11 @@ class DialInProgress {
     this.#keeper?.cancel();
     this.#keeper = null;
   }
+}
+
+/** Asked anew after each word to a listener, which may do anything. */
+function isClosed(slot: Slot<Lease>): boolean {
+  return slot.state === "closed";
 }
 
 let lastConnectionId = 0;
@@ -632,6 +639,12 @@ class Call implements ExchangeCaller {
     trace.connection = lease.conn.id;
     lease.conn.reused = slot.reused;
     if (trace.mask & TRACE_POOL) trace.emit({ type: "pool-assigned", reused: slot.reused, served: lease.conn.served });
+    if (isClosed(slot)) {
+      // The listener has destroyed the transport, and this connection with it: nothing was sent on it.
+      if (this.#isOver) return;
+      this.#state = "waiting";
+      return this.#core.pool.retry(this.#want as WantConn<Lease, Call>, slot); // it was given through its wait
+    }
     if (this.#isOver) return this.#core.pool.put(slot, null); // as it came
     lease.conn.conduit.ref();
     const body = this.#body ?? this.#reopened();

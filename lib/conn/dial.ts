@@ -326,6 +326,7 @@ class Dial implements Dialing {
   // ---- connection
 
   #connect(addresses: readonly Address[]): void {
+    if (this.#settled) return; // a listener or a policy has given this dial up
     const { clock, options, families } = this.#shared;
     const { host } = this.#target;
     const port = this.#target.path === undefined ? this.#target.port : 0;
@@ -383,6 +384,7 @@ class Dial implements Dialing {
   }
 
   #connected({ socket, reader }: OpenSocket): void {
+    if (this.#settled) return discard(socket); // a listener that heard of it has given this dial up
     const { scheme, path } = this.#target;
     this.#current = currentOf(socket);
     this.#tune(socket);
@@ -431,7 +433,7 @@ class Dial implements Dialing {
         if (this.#settled) return;
         const address = stream instanceof Socket ? stream.remoteAddress : undefined;
         this.#trace?.connectDone(attempt(address ?? path ?? host, "connected"));
-        this.#userConnected(stream, reader, givesTls);
+        if (!this.#settled) this.#userConnected(stream, reader, givesTls);
       },
       (error: unknown) => {
         if (this.#settled) return;

@@ -110,6 +110,7 @@ export class AddressRace<E extends Entrant> {
     if (this.#over || address === undefined) return;
     this.#next++;
     this.#hooks.started?.(address);
+    if (this.#over) return; // who heard of it has cancelled the race
     const startedAt = this.#clock.now();
     const entrant = this.#hooks.open(address, (error) => this.#done(running, error));
     const running: Running<E> = { address, startedAt, entrant };
