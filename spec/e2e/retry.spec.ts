@@ -418,18 +418,37 @@ describe("the number of attempts", () => {
     expect(peer.transport.stats()).toMatchObject({ retries: 3, dialed: 4, closed: { "socket-error": 3 } });
   });
 
-  test("ends with the fresh dial, whatever became idle meanwhile", async () => {
-    await using run = await steered();
-    const { peer, clock } = run;
-    const stale = await warm(peer, 2);
-    dieBeforeWrite(clock, stale);
-    const call = factsOf(peer.client.post(peer.url("/up"), { body: "hello" }));
-    const conn = await peer.accept();
-    await conn.readHead();
-    conn.reset();
-    expect(await call).toMatchObject({ attempt: 3, reused: false });
-    expect(peer.transport.stats()).toMatchObject({ retries: 2, dialed: 3 });
-    expect(peer.accepted).toHaveLength(3);
+  test("ends with the fresh dial, whatever becomes idle meanwhile", async () => {
+    const clock = new SteeredClock();
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let dials = 0;
+    await using peer = await scriptedPeer({
+      clock,
+      dial: async ({ host, port, onread }) => {
+        if (++dials === 3) await held;
+        return connect({ host, port, onread, allowHalfOpen: true });
+      },
+    });
+    const [a, b] = await warm(peer, 2);
+    const other = peer.client.get(peer.url("/other")); // takes b, which was used last
+    await b!.readHead();
+    dieBeforeWrite(clock, [a!]);
+    const call = peer.client.post(peer.url("/up"), { body: "hello" });
+    await until(() => dials === 3, "it dials");
+    b!.reply(OK);
+    await (await other).bytes();
+    await until(() => peer.transport.stats().idle === 1, "the other connection is idle");
+    await turns(10);
+    expect(b!.pending).toBe("");
+    release();
+    const c = await peer.accept();
+    await c.readHead();
+    c.reset();
+    await expect(call).rejects.toMatchObject({ attempt: 2, reused: false });
+    expect(peer.transport.stats()).toMatchObject({ retries: 1, dialed: 3, idle: 1 });
   });
 
   test("ends with the failure of that dial", async () => {
