@@ -49,6 +49,7 @@ export class DuplexConduit implements Conduit {
       const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
       this.#outside(() => this.#gate.data(bytes, bytes.length));
     });
+    stream.resume(); // a dialer may have left it paused, and then a listener alone does not wake it
   }
 
   get pendingBytes(): number {

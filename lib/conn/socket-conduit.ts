@@ -103,6 +103,7 @@ export class SocketConduit implements Conduit {
       reader.take = (n, view) => this.#read(n, view);
     }
     if (init.listensToData) socket.on("data", (chunk: Buffer) => this.#read(chunk.length, chunk));
+    if (socket.isPaused()) socket.resume(); // a dialer of a user left it so; a listener alone does not wake it
     socket.on("end", () => this.#gate.end());
     socket.on("drain", () => this.#taken());
     socket.on("error", (error) => this.#gate.error(this.#writeError ?? error));
