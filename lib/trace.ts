@@ -7,6 +7,7 @@
  * `if (trace.mask & TRACE_POOL)` before it makes one.
  */
 
+import { throwLater } from "./boundary.ts";
 import type { Clock } from "./clock.ts";
 import type { CloseReason, DialAttempt } from "./errors.ts";
 import type { Timings } from "./message/timings.ts";
@@ -107,9 +108,7 @@ export function tracerOf(option: TraceOption | undefined): Tracer {
       try {
         on(event);
       } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+        throwLater(error);
       }
     },
   };

@@ -101,8 +101,6 @@ export class Exchange implements ResponseBacking, BodySource {
   writeBegun = false;
   /** Bytes handed to the conduit. Stays 0 where a first write was provably refused whole. */
   bytesSubmitted = 0;
-  /** True once the write loop shall write no more of this request. */
-  writeStopped = false;
 
   // Owner: the read loop.
   /** Bytes of this response off the wire, framing included. */
@@ -164,7 +162,7 @@ export class Exchange implements ResponseBacking, BodySource {
     this.#state = "answered";
     this.#head = head;
     this.#host = host;
-    if (hasBody) this.#chunks = new AsyncQueue("body", READ_AHEAD_BYTES, byteLength);
+    if (hasBody) this.#chunks = new AsyncQueue("body", READ_AHEAD_BYTES + CHUNK_COST_BYTES, weight);
     this.#caller?.answered(responseOf(this));
     return true;
   }
@@ -343,6 +341,9 @@ export class Exchange implements ResponseBacking, BodySource {
 
 const NO_FIELDS: FieldLines = { length: 0, name: () => "", value: () => "" };
 
-function byteLength(chunk: Uint8Array): number {
-  return chunk.length;
+/** What a chunk costs beside its bytes, about: a body of a byte a chunk must not wait in 64 Ki pieces. */
+const CHUNK_COST_BYTES = 64;
+
+function weight(chunk: Uint8Array): number {
+  return chunk.length + CHUNK_COST_BYTES;
 }

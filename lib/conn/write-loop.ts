@@ -3,7 +3,6 @@
  * takes the next. Lives as long as the connection.
  *
  * Owns:  the write half's state, the write deadline, exchange.writeBegun and exchange.bytesSubmitted.
- * Reads: exchange.writeStopped (set by the connection when an answer came that makes the rest pointless).
  * Never: has more than one write outstanding. A body goes out in slices of at most 64 KiB, each but the first after a
  *        poll of the event loop: an answer that came early is then read before a further write can make the kernel's
  *        reset destroy the socket with the answer unread (lost 40 of 40 without the poll, none with it).
@@ -152,7 +151,9 @@ export class WriteLoop {
   /** A body that does not go out in one write with its head. */
   async #writeLong(exchange: Exchange, body: BodyReader): Promise<void> {
     const head = exchange.outgoing;
-    if (!(await this.#put(exchange, head.text, head.text.length))) return;
+    // A body in memory begins right behind the head; one that must be waited for, or for which a 100 is, lets it go first.
+    let unsent = body.memory !== null && !head.expectContinue ? head.text : "";
+    if (unsent === "" && !(await this.#put(exchange, head.text, head.text.length))) return;
     if (head.expectContinue && !this.#continued) {
       await this.#continue(exchange.limits.expectContinueTimeout);
       if (this.#over) return;
@@ -165,31 +166,35 @@ export class WriteLoop {
       if (this.#over || chunk === undefined) return;
       if (chunk === null) break;
       if (declared !== null && sent + chunk.length > declared) {
-        return this.#bodyFailed(exchange, lengthError(this.#host.peer, declared, `at least ${sent + chunk.length}`));
+        return this.#bodyFailed(lengthError(this.#host.peer, declared, `at least ${sent + chunk.length}`));
       }
       for (let at = 0; at < chunk.length; at += SLICE_BYTES_MAX) {
         const slice = chunk.length <= SLICE_BYTES_MAX ? chunk : chunk.subarray(at, at + SLICE_BYTES_MAX);
-        await this.#poll();
+        const before = chunked ? unsent + chunkHeader(slice.length) : unsent;
+        if (unsent === "") await this.#poll();
         if (this.#over) return;
-        const data = chunked ? [chunkHeader(slice.length), slice, CHUNK_END] : [slice];
-        const bytes = chunked ? slice.length + data[0]!.length + CHUNK_END.length : slice.length;
+        unsent = "";
+        const data: Piece[] = before === "" ? [slice] : [before, slice];
+        if (chunked) data.push(CHUNK_END);
+        const bytes = before.length + slice.length + (chunked ? CHUNK_END.length : 0);
         if (!(await this.#put(exchange, data, bytes))) return;
         sent += slice.length;
         if (exchange.trace.mask & TRACE_BODY) exchange.trace.emit({ type: "body-sent", bytes: slice.length });
       }
     }
     if (declared !== null && sent < declared) {
-      return this.#bodyFailed(exchange, lengthError(this.#host.peer, declared, `${sent}`));
+      return this.#bodyFailed(lengthError(this.#host.peer, declared, `${sent}`));
     }
     if (chunked) {
       let last: string;
       try {
         last = lastChunk(exchange.outgoingTrailers?.() ?? []);
       } catch (error) {
-        return this.#bodyFailed(exchange, error);
+        return this.#bodyFailed(error);
       }
-      await this.#poll();
-      if (this.#over || !(await this.#put(exchange, last, last.length))) return;
+      if (unsent === "") await this.#poll();
+      const data = unsent + last;
+      if (this.#over || !(await this.#put(exchange, data, data.length))) return;
     }
     this.#sent(exchange);
   }
@@ -205,7 +210,7 @@ export class WriteLoop {
     }
   }
 
-  #bodyFailed(_exchange: Exchange, error: unknown): void {
+  #bodyFailed(error: unknown): void {
     this.#host.close("body-error", error);
   }
 
