@@ -261,12 +261,12 @@ class Core {
   #dial(slot: Slot<Lease>, call: Call): void {
     call.ownsSlot();
     const { target, trace } = call;
-    const abort = new AbortController();
+    const dial = new DialInProgress(this.clock);
+    this.#dials.set(slot, dial); // before a listener can end the call, and the pool abandon or detach its dial
     if (trace.mask & TRACE_DIAL) trace.emit({ type: "dial-start", host: target.host, port: target.port });
-    if (isClosed(slot)) return; // the listener has ended the call, and nobody else wants its dial
-    const dialing = call.inContext(() => this.#dialer.start(target, abort.signal, dialTrace(call)));
-    this.#dials.set(slot, new DialInProgress(this.clock, abort, dialing));
-    if (isClosed(slot)) this.#abandon(slot); // it was given up before it was known here
+    if (isClosed(slot)) return; // nobody else wants it
+    const dialing = call.inContext(() => this.#dialer.start(target, dial.abort.signal, dialTrace(call)));
+    dial.begun(dialing);
     dialing.promise.then(
       (conduit) => {
         if (!this.#ended(slot)) return conduit.destroy(); // abandoned while its success was on the way
@@ -370,21 +370,26 @@ class Core {
 
 /** A dial, and whether the process stays alive for it: while a request counts on it, and no longer. */
 class DialInProgress {
-  readonly abort: AbortController;
+  readonly abort = new AbortController();
   readonly #clock: Clock;
-  readonly #dialing: Dialing;
+  #dialing: Dialing | null = null;
+  #detached = false;
   #keeper: Deadline | null = null;
 
-  constructor(clock: Clock, abort: AbortController, dialing: Dialing) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.abort = abort;
+  }
+
+  begun(dialing: Dialing): void {
     this.#dialing = dialing;
+    if (this.#detached) dialing.unref();
   }
 
   detach(): void {
+    this.#detached = true; // for good: who counts on it later has a keeper
     this.#keeper?.cancel();
     this.#keeper = null;
-    this.#dialing.unref();
+    this.#dialing?.unref();
   }
 
   attach(): void {

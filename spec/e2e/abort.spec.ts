@@ -67,6 +67,7 @@ describe.each(SCENARIOS)("an abort in the phase $phase", ({ phase, options, reac
     const reason = new Error("no longer wanted");
     abort(reason);
     expect(listeners(signal)).toBe(0);
+    expect(stage.clock.keepingAlive).toBe(0);
     if (waiting !== undefined) expect(await stage.driven(reasonOf(waiting))).toBe(reason);
     if (rest === undefined) {
       expect(await stage.driven(reasonOf(call))).toBe(reason);
@@ -379,6 +380,20 @@ describe("a dial outlives its aborted request", () => {
     await stage.expectNothingLeft();
   });
 
+  test("without keeping the process alive, also where it has only begun", async () => {
+    const { dial, held } = heldDials();
+    await using stage = await Stage.open({ dial });
+    const { signal, abort } = aborter();
+    const trace = ({ type }: TraceEvent) => {
+      if (type === "dial-start") abort();
+    };
+    const doomed = quiet(stage.peer.client.get(stage.peer.url(), { signal, trace }));
+    expect(await reasonOf(doomed)).toBe(signal.reason);
+    await stage.until(() => held.length === 1);
+    expect(stage.peer.transport.stats().dialing).toBe(1);
+    expect(stage.clock.keepingAlive).toBe(0);
+  });
+
   test("until closeIdleConnections()", async () => {
     const { dial, held } = heldDials();
     await using stage = await Stage.open({ dial });
@@ -579,6 +594,7 @@ describe("an abort from inside the library's own work", () => {
       },
     });
     expect(await stage.driven(reasonOf(outcome))).toBe(reason);
+    expect(stage.clock.keepingAlive).toBe(0); // at once, whatever goes on without the caller
     await stage.polls();
     expect(seen).toBe(1);
     stage.peer.transport.closeIdleConnections(); // the dial that outlives its request, or its connection
