@@ -173,10 +173,14 @@ describe.each(["http", "https"] as const)("an early answer over %s", (scheme) =>
     const conn = await peer.accept();
     await conn.readHead();
     await conn.read(100_000);
-    conn.reply("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
-    expect(await (await call).text()).toBe("ok");
-    await conn.readToEnd();
+    conn.reply("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\no");
+    const res = await call;
     expect(upload.returned).toBe(1);
+    const { pulls } = upload;
+    conn.reply("k");
+    expect(await res.text()).toBe("ok");
+    await conn.readToEnd();
+    expect(upload).toMatchObject({ pulls, returned: 1 });
     expect(peer.transport.stats().closed).toEqual({ "response-says-close": 1 });
   });
 
