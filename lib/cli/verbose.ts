@@ -6,14 +6,7 @@
  */
 
 import type { Writable } from "node:stream";
-import {
-  type Request,
-  type Response,
-  type RoundTripCall,
-  type RoundTripper,
-  type TraceListener,
-  type TransportOptions,
-} from "../index.ts";
+import type { Request, Response, RoundTripCall, RoundTripper, TraceListener, TransportOptions } from "../index.ts";
 import { ACCEPT_ENCODING } from "../message/decode.ts";
 import { resolveOptions } from "../options.ts";
 import { outgoingHead } from "../outgoing-head.ts";

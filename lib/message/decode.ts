@@ -393,7 +393,9 @@ class Stage implements Input {
     this.#chunk = chunk;
     this.#consumedBefore = engine.bytesWritten;
     engine.write(chunk, () => {
-      if (this.#engine === engine && this.#state === "busy") this.#state = "hungry";
+      // What is not taken whole is followed by the end: the data ended within it.
+      const taken = engine.bytesWritten - this.#consumedBefore === chunk.length;
+      if (taken && this.#engine === engine && this.#state === "busy") this.#state = "hungry";
       this.#woken();
     });
   }
