@@ -276,21 +276,19 @@ describe("errors", () => {
 describe("the connection", () => {
   const zipped = encode(TEXT, "gzip");
 
-  test.each([
+  const framings: [rule: string, how: { fields: string; chunk?: number }, row: string][] = [
     ["chunked: its terminator is read too", { fields: GZIP, chunk: 7 }, "TestTransportReuseConnection_Gzip_Chunked"],
     ["with a length", { fields: GZIP }, "TestTransportReuseConnection_Gzip_ContentLength"],
-  ])(
-    "a decoded answer leaves its connection to the next request, %s [$2]",
-    async (_, how: { fields: string; chunk?: number }, _row) => {
-      await using peer = await scriptedPeer();
-      for (let served = 0; served < 3; served++) {
-        const { response } = await exchange(peer, answer(zipped, how));
-        expect(await response.text()).toBe(TEXT);
-        expect(response.connection).toMatchObject({ served, reused: served > 0 });
-      }
-      expect(peer.accepted).toHaveLength(1);
-    },
-  );
+  ];
+  test.each(framings.map(tagged))("a decoded answer leaves its connection to the next request, %s", async (_, how) => {
+    await using peer = await scriptedPeer();
+    for (let served = 0; served < 3; served++) {
+      const { response } = await exchange(peer, answer(zipped, how));
+      expect(await response.text()).toBe(TEXT);
+      expect(response.connection).toMatchObject({ served, reused: served > 0 });
+    }
+    expect(peer.accepted).toHaveLength(1);
+  });
 
   test("the terminator that comes behind the last encoded byte is waited for, the content is not", async () => {
     await using peer = await scriptedPeer();
