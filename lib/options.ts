@@ -61,7 +61,7 @@ export interface TransportOptions extends CallTimeLimits {
    */
   replay?: "nothing-written" | "replayable";
   /**
-   * Asks for gzip, deflate, br (and zstd where Node has it) and decodes what comes so. Not with HEAD or Range, and not for
+   * Asks for gzip, deflate, br (and zstd where Node has it and tells a cut body) and decodes what comes so. Not with HEAD or Range, and not for
    * a request with an Accept-Encoding of its own: then bytes and fields stay as they came. Default true.
    */
   decompress?: boolean;

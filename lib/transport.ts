@@ -24,7 +24,7 @@ import {
   TimeoutError,
   TransportClosedError,
 } from "./errors.ts";
-import { ACCEPT_ENCODING } from "./message/decode.ts";
+import { acceptEncoding } from "./message/decode.ts";
 import { type Headers, headersOver } from "./message/headers.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { type Destination, Request } from "./message/request.ts";
@@ -228,7 +228,9 @@ class Core {
     this.dialsByCaller = options.dial !== undefined || options.dialTls !== undefined;
     this.heads = new HeadWriter({
       userAgent: options.userAgent,
-      acceptEncoding: options.decompress ? ACCEPT_ENCODING : null,
+      get acceptEncoding() {
+        return options.decompress ? acceptEncoding() : null;
+      },
       absoluteForm: false,
       close: !options.keepAlive,
       extra: [],

@@ -7,7 +7,7 @@
 
 import type { Writable } from "node:stream";
 import type { Request, Response, RoundTripCall, RoundTripper, TraceListener, TransportOptions } from "../index.ts";
-import { ACCEPT_ENCODING } from "../message/decode.ts";
+import { acceptEncoding } from "../message/decode.ts";
 import { resolveOptions } from "../options.ts";
 import { outgoingHead } from "../outgoing-head.ts";
 import { writeHead } from "../wire/request-writer.ts";
@@ -66,7 +66,7 @@ function requestHead(request: Request, options: TransportOptions): string {
   const { userAgent, decompress, keepAlive } = resolveOptions(options);
   const { text } = writeHead(outgoingHead(request, request.body?.open() ?? null), {
     userAgent,
-    acceptEncoding: decompress ? ACCEPT_ENCODING : null,
+    acceptEncoding: decompress ? acceptEncoding() : null,
     absoluteForm: false,
     close: !keepAlive,
     extra: [],

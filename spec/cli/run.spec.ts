@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createServer as createTlsServer, type Server } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ACCEPT_ENCODING } from "../../lib/message/decode.ts";
+import { acceptEncoding } from "../../lib/message/decode.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { StandingClock } from "./standing-clock.ts";
 import { cli, ok, rawServer, type SeenRequest } from "./support.ts";
@@ -202,8 +202,8 @@ describe("the request", () => {
   const page = "a page ".repeat(100);
   const gzipped = gzipSync(page);
   test.each<[why: string, flags: string[], asks: string | undefined, stdout: string | Buffer]>([
-    ["decodes by itself", [], ACCEPT_ENCODING, page],
-    ["decodes with --compressed", ["--no-compressed", "--compressed"], ACCEPT_ENCODING, page],
+    ["decodes by itself", [], acceptEncoding(), page],
+    ["decodes with --compressed", ["--no-compressed", "--compressed"], acceptEncoding(), page],
     ["asks for nothing with --no-compressed, and decodes nothing", ["--no-compressed"], undefined, gzipped],
     ["leaves to the caller what -H asked for", ["-H", "Accept-Encoding: gzip"], "gzip", gzipped],
   ])("run() %s", async (_, flags, asks, stdout) => {

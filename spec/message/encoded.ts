@@ -1,12 +1,14 @@
 /** Encoded bodies for specs, made by node:zlib, and sources that give them in pieces. */
 
 import * as zlib from "node:zlib";
+import { acceptEncoding } from "../../lib/message/decode.ts";
 import type { BodySource } from "../../lib/message/response-body.ts";
 
 /** What the types of Node 20 do not know; undefined where Node has no zstd. */
 const { zstdCompressSync } = zlib as { zstdCompressSync?: (bytes: Uint8Array) => Buffer };
 
-export const hasZstd = zstdCompressSync !== undefined;
+/** Node has it, and it was not found wanting. */
+export const hasZstd = acceptEncoding().includes("zstd");
 
 /** Encoders by the word of Content-Encoding; `raw` is what some send as deflate. */
 export const ENCODERS: Readonly<Record<string, (bytes: Uint8Array) => Buffer>> = {
@@ -14,7 +16,7 @@ export const ENCODERS: Readonly<Record<string, (bytes: Uint8Array) => Buffer>> =
   deflate: (bytes) => zlib.deflateSync(bytes),
   raw: (bytes) => zlib.deflateRawSync(bytes),
   br: (bytes) => zlib.brotliCompressSync(bytes),
-  ...(zstdCompressSync === undefined ? {} : { zstd: zstdCompressSync }),
+  ...(zstdCompressSync !== undefined && hasZstd ? { zstd: zstdCompressSync } : {}),
 };
 
 /** As `Content-Encoding: first, second` has it: the first is applied first. */

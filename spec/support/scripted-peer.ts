@@ -9,7 +9,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { Client, Transport, type TransportOptions } from "../../lib/index.ts";
-import { ACCEPT_ENCODING } from "../../lib/message/decode.ts";
+import { acceptEncoding } from "../../lib/message/decode.ts";
 
 /** One accepted connection. Bytes that came are kept until a step asks for them. */
 export class PeerConn {
@@ -168,7 +168,7 @@ export class ScriptedPeer {
   head(startLine: string, ...lines: string[]): string {
     const own = [`Host: ${this.authority}`, "User-Agent: persistconn/0.1.0", "Accept: */*"];
     const asks = this.#asksEncoding && !startLine.startsWith("HEAD ") && !lines.some((line) => OWN_ENCODING.test(line));
-    if (asks) own.push(`Accept-Encoding: ${ACCEPT_ENCODING}`);
+    if (asks) own.push(`Accept-Encoding: ${acceptEncoding()}`);
     return `${[`${startLine} HTTP/1.1`, ...own, ...lines].join("\r\n")}\r\n\r\n`;
   }
 

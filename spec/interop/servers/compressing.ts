@@ -11,14 +11,14 @@ import { findOrInstall, findOrInstallFile } from "../install.ts";
 import type { Site } from "../site.ts";
 import { givesUpRoot, versionOf } from "./real-server.ts";
 
-export interface CompressingServer extends AsyncDisposable {
+interface CompressingServer extends AsyncDisposable {
   readonly version: string;
   /** By what it sends: `gzip`, `deflate`, `raw deflate`, `br`: the URL below which the files are, with its slash. */
   readonly codings: Readonly<Record<string, string>>;
 }
 
 /** Where the files are: `plain/` to be encoded as they go, `deflate/` under the same names encoded already. */
-export type StartCompressing = (site: Site, files: string) => Promise<CompressingServer>;
+type StartCompressing = (site: Site, files: string) => Promise<CompressingServer>;
 
 const NGINX_BROTLI = "/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so";
 const APACHE_MODULES = "/usr/lib/apache2/modules";
