@@ -46,6 +46,13 @@ module.exports = {
       to: { path: "^(node:)?(net|tls|dns|dns/promises)$" },
     },
     {
+      name: "zlib-in-decode-only",
+      comment: "types only, there too: it is loaded when the first encoded body is read",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/message/decode\\.ts$"] },
+      to: { path: "^(node:)?zlib$" },
+    },
+    {
       name: "no-node-http-in-lib",
       comment: "from Node 22 on, importing it loads undici",
       severity: "error",

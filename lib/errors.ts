@@ -145,6 +145,33 @@ export class IncompleteBodyError extends HttpError {
   }
 }
 
+/**
+ * The content of a response cannot be decoded, or grows out of proportion. What was decoded before was delivered; the
+ * bytes as received can be had with `decompress: false`.
+ */
+export class DecompressError extends HttpError {
+  override readonly name = "DecompressError";
+  readonly code = "ERR_HTTP_DECOMPRESS";
+  /** `ratio`: see the option maxDecompressRatio; `trailing-data`: bytes behind the end of the encoded data. */
+  readonly reason: "corrupt" | "truncated" | "trailing-data" | "ratio" | "too-many-codings";
+  /** The coding that failed; all of them where they are too many. */
+  readonly coding: string;
+  /** Encoded bytes taken so far, and bytes that this coding made of them. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  constructor(
+    message: string,
+    detail: { reason: DecompressError["reason"]; coding: string; bytesIn: number; bytesOut: number },
+    facts?: ErrorFacts,
+  ) {
+    super(message, facts);
+    this.reason = detail.reason;
+    this.coding = detail.coding;
+    this.bytesIn = detail.bytesIn;
+    this.bytesOut = detail.bytesOut;
+  }
+}
+
 /** The connection ended before a response, or while it was written to. The facts say when, and after how many bytes. */
 export class ConnectionClosedError extends HttpError {
   override readonly name = "ConnectionClosedError";

@@ -9,6 +9,7 @@ export {
   BodyUsedError,
   type CloseReason,
   ConnectionClosedError,
+  DecompressError,
   type DialAttempt,
   DialError,
   HeaderLimitError,

@@ -60,6 +60,16 @@ export interface TransportOptions extends CallTimeLimits {
    * got no byte of a response.
    */
   replay?: "nothing-written" | "replayable";
+  /**
+   * Asks for gzip, deflate, br (and zstd where Node has it and tells a cut body) and decodes what comes so. Not with HEAD or Range, and not for
+   * a request with an Accept-Encoding of its own: then bytes and fields stay as they came. Default true.
+   */
+  decompress?: boolean;
+  /**
+   * Bytes that one byte received may become by decoding, beyond the first 16 MiB of an answer. Default 200, where Apache
+   * draws its line too; plain text seldom reaches 20, and deflate ends at 1,032. 0 means no limit.
+   */
+  maxDecompressRatio?: number;
   /** Refuses answers whose end only the close of the connection marks: over TLS that cannot be told from truncation. */
   requireFraming?: boolean;
   /** The User-Agent field; "" leaves it out. Default `persistconn/VERSION`. */
@@ -107,6 +117,8 @@ const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   tcpKeepAlive: "duration",
   noDelay: "boolean",
   replay: "replay",
+  decompress: "boolean",
+  maxDecompressRatio: "count",
   requireFraming: "boolean",
   userAgent: "string",
   tls: "object",
@@ -168,6 +180,8 @@ const DEFAULTS: ResolvedOptions = {
   tcpKeepAlive: 30_000,
   noDelay: true,
   replay: "nothing-written",
+  decompress: true,
+  maxDecompressRatio: 200,
   requireFraming: false,
   userAgent: `persistconn/${VERSION}`,
 };

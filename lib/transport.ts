@@ -24,6 +24,7 @@ import {
   TimeoutError,
   TransportClosedError,
 } from "./errors.ts";
+import { acceptEncoding } from "./message/decode.ts";
 import { type Headers, headersOver } from "./message/headers.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { type Destination, Request } from "./message/request.ts";
@@ -227,7 +228,9 @@ class Core {
     this.dialsByCaller = options.dial !== undefined || options.dialTls !== undefined;
     this.heads = new HeadWriter({
       userAgent: options.userAgent,
-      acceptEncoding: null,
+      get acceptEncoding() {
+        return options.decompress ? acceptEncoding() : null;
+      },
       absoluteForm: false,
       close: !options.keepAlive,
       extra: [],
@@ -661,6 +664,7 @@ class Call implements ExchangeCaller {
       body,
       limits: this.#limits,
       requireFraming: this.#core.options.requireFraming,
+      decompressRatioMax: this.#core.options.maxDecompressRatio,
       trace,
       onInformation: this.#call.onInformation === undefined ? null : (head) => this.#inform(head),
       trailers: trailers === null ? null : () => this.inContext(() => trailers.collect()),

@@ -1,6 +1,7 @@
 /**
  * Writes one request as the bytes that a connection would send with default options (Go's Request.Write): the same head,
- * the same framing, checked by the same rules.
+ * the same framing, checked by the same rules. Only Accept-Encoding is left out, as in Go: who asks for a coding has to
+ * decode it, and `readResponse` does not.
  *
  * Owns: this sending of the body, from the first chunk asked for to the last or to `return()`.
  *

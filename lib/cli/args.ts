@@ -37,6 +37,8 @@ export interface Options {
   readonly silent: boolean;
   readonly timeline: boolean;
   readonly fail: boolean;
+  /** Ask for a compressed answer, and print it decoded. */
+  readonly compressed: boolean;
   readonly insecure: boolean;
   readonly cacert: string | null;
   readonly unixSocket: string | null;
@@ -159,6 +161,20 @@ const FLAGS: readonly Flag[] = [
     },
   },
   {
+    long: "compressed",
+    help: "ask for a compressed answer and decode it: the default, unless -H gives an Accept-Encoding",
+    apply: (d) => {
+      d.compressed = true;
+    },
+  },
+  {
+    long: "no-compressed",
+    help: "ask for none, and print what comes as it comes",
+    apply: (d) => {
+      d.compressed = false;
+    },
+  },
+  {
     short: "k",
     long: "insecure",
     help: "accept any certificate",
@@ -263,6 +279,7 @@ export function parseArgs(argv: readonly string[]): Parsed {
     silent: false,
     timeline: false,
     fail: false,
+    compressed: true,
     insecure: false,
     cacert: null,
     unixSocket: null,

@@ -109,9 +109,9 @@ class Run {
     let transport: Transport | null = null;
     try {
       const requests = await this.#requests();
-      transport = new Transport(await this.#transportOptions());
-      const { dropped } = headersOf(this.#options);
-      const shown = this.#options.verbose ? new ShowingRoundTripper(transport, this.#io.stderr, dropped) : transport;
+      const options = await this.#transportOptions();
+      transport = new Transport(options);
+      const shown = this.#options.verbose ? new ShowingRoundTripper(transport, this.#io.stderr, options) : transport;
       const client = new Client({ transport: shown, timeout: this.#options.timeoutMs });
       if (this.#options.count !== null) return await this.#load(client, transport, requests[0]!, this.#options.count);
       return await this.#each(client, requests);
@@ -204,13 +204,14 @@ class Run {
   }
 
   async #transportOptions(): Promise<TransportOptions> {
-    const { insecure, cacert, unixSocket, verbose } = this.#options;
-    const options: TransportOptions = {};
+    const { compressed, insecure, cacert, unixSocket, verbose } = this.#options;
+    const { dropped } = headersOf(this.#options);
+    const options: TransportOptions = { decompress: compressed && !dropped.has("accept-encoding") };
     if (unixSocket !== null) options.dial = unixDialer(unixSocket);
     if (verbose) options.trace = showEvents(this.#io.stderr);
     if (cacert !== null) options.tls = { ca: await readCa(cacert) };
     if (insecure) options.tls = { ...options.tls, rejectUnauthorized: false };
-    if (headersOf(this.#options).dropped.has("user-agent")) options.userAgent = "";
+    if (dropped.has("user-agent")) options.userAgent = "";
     return options;
   }
 

@@ -6,14 +6,11 @@
  */
 
 import type { Writable } from "node:stream";
-import {
-  type Request,
-  type Response,
-  type RoundTripCall,
-  type RoundTripper,
-  type TraceListener,
-  writeRequest,
-} from "../index.ts";
+import type { Request, Response, RoundTripCall, RoundTripper, TraceListener, TransportOptions } from "../index.ts";
+import { acceptEncoding } from "../message/decode.ts";
+import { resolveOptions } from "../options.ts";
+import { outgoingHead } from "../outgoing-head.ts";
+import { writeHead } from "../wire/request-writer.ts";
 import { eventLine } from "./events.ts";
 import { printable } from "./format.ts";
 import { shownField } from "./target.ts";
@@ -31,23 +28,22 @@ export function showEvents(out: Writable): TraceListener {
 export class ShowingRoundTripper implements RoundTripper {
   readonly #inner: RoundTripper;
   readonly #out: Writable;
-  /** Fields, by lower-case name, that the transport was told not to send by itself. */
-  readonly #dropped: ReadonlySet<string>;
+  readonly #options: TransportOptions;
 
-  constructor(inner: RoundTripper, out: Writable, dropped: ReadonlySet<string>) {
+  /** @param options those of the transport: they say what it sends by itself */
+  constructor(inner: RoundTripper, out: Writable, options: TransportOptions) {
     this.#inner = inner;
     this.#out = out;
-    this.#dropped = dropped;
+    this.#options = options;
   }
 
   async roundTrip(request: Request, call?: RoundTripCall): Promise<Response> {
-    const [requestLine = "", ...lines] = (await requestHead(request)).split("\r\n");
+    const [requestLine = "", ...lines] = requestHead(request, this.#options).split("\r\n");
     const fields = lines.map((line): [string, string] => {
       const colon = line.indexOf(":");
       return [line.slice(0, colon), line.slice(colon + 2)];
     });
-    const sent = fields.filter(([name]) => !this.#dropped.has(name.toLowerCase()));
-    this.#show(">", requestLine, sent);
+    this.#show(">", requestLine, fields);
     const response = await this.#inner.roundTrip(request, call);
     this.#show("<", statusLine(response), response.headers.raw);
     return response;
@@ -66,12 +62,14 @@ export function statusLine(response: Response): string {
 }
 
 /** The lines up to the empty one. Bodies here are in memory, so that the body can begin again for the transport. */
-async function requestHead(request: Request): Promise<string> {
-  let text = "";
-  for await (const bytes of writeRequest(request)) {
-    text += Buffer.from(bytes).toString("latin1");
-    const end = text.indexOf("\r\n\r\n");
-    if (end >= 0) return text.slice(0, end);
-  }
-  return text;
+function requestHead(request: Request, options: TransportOptions): string {
+  const { userAgent, decompress, keepAlive } = resolveOptions(options);
+  const { text } = writeHead(outgoingHead(request, request.body?.open() ?? null), {
+    userAgent,
+    acceptEncoding: decompress ? acceptEncoding() : null,
+    absoluteForm: false,
+    close: !keepAlive,
+    extra: [],
+  });
+  return text.slice(0, text.indexOf("\r\n\r\n"));
 }

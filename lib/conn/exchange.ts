@@ -12,6 +12,7 @@
  */
 
 import type { ErrorFacts } from "../errors.ts";
+import { ContentDecoder, codingsOf } from "../message/decode.ts";
 import type { Request } from "../message/request.ts";
 import type { BodyReader } from "../message/request-body.ts";
 import { type ConnectionInfo, type Response, type ResponseBacking, responseOf } from "../message/response.ts";
@@ -44,6 +45,8 @@ export interface ExchangeInit {
   readonly limits: ExchangeLimits;
   /** Refuse an answer whose end only the close of the connection marks. */
   readonly requireFraming: boolean;
+  /** Bytes that one encoded byte may become, where the content is decoded; 0 means no limit. */
+  readonly decompressRatioMax: number;
   readonly trace: CallTrace;
   /** The caller's hook for 1xx responses, bound to the caller's async context. */
   readonly onInformation: ((head: ResponseHead) => void) | null;
@@ -87,6 +90,7 @@ export class Exchange implements ResponseBacking, BodySource {
   readonly outgoingBody: BodyReader | null;
   readonly limits: ExchangeLimits;
   readonly requireFraming: boolean;
+  readonly #decompressRatioMax: number;
   readonly trace: CallTrace;
   readonly onInformation: ((head: ResponseHead) => void) | null;
   readonly outgoingTrailers: ExchangeInit["trailers"];
@@ -108,6 +112,8 @@ export class Exchange implements ResponseBacking, BodySource {
   #head: ResponseHead | null = null;
   #trailers: FieldLines | null = null;
   #chunks: AsyncQueue<Uint8Array> | null = null;
+  /** What the Response reads: this, or what decodes it; null where there is no body. */
+  #content: BodySource | null = null;
 
   // Owner: the caller, through its Response.
   /** Whether the body was ever asked for. */
@@ -128,6 +134,7 @@ export class Exchange implements ResponseBacking, BodySource {
     this.outgoingBody = init.body;
     this.limits = init.limits;
     this.requireFraming = init.requireFraming;
+    this.#decompressRatioMax = init.decompressRatioMax;
     this.trace = init.trace;
     this.onInformation = init.onInformation;
     this.outgoingTrailers = init.trailers;
@@ -162,9 +169,21 @@ export class Exchange implements ResponseBacking, BodySource {
     this.#state = "answered";
     this.#head = head;
     this.#host = host;
-    if (hasBody) this.#chunks = new AsyncQueue("body", READ_AHEAD_BYTES + CHUNK_COST_BYTES, weight);
+    if (hasBody) {
+      this.#chunks = new AsyncQueue("body", READ_AHEAD_BYTES + CHUNK_COST_BYTES, weight);
+      this.#content = head.contentEncoding === null ? this : this.#contentOf(head, head.contentEncoding);
+    }
     this.#caller?.answered(responseOf(this));
     return true;
+  }
+
+  /** The content: decoded where our Accept-Encoding asked for it, and where there is any (as Go). */
+  #contentOf(head: ResponseHead, field: string): BodySource {
+    if (!this.outgoing.encodingAsked || head.framing === "none") return this;
+    const codings = codingsOf(field);
+    if (codings.length === 0) return this;
+    this.decompressed = true;
+    return new ContentDecoder(this, codings, { ratioMax: this.#decompressRatioMax, facts: () => this.facts(0) });
   }
 
   /** Where the next `n` body bytes belong, if their reader has set a place aside for the whole; else null. */
@@ -314,14 +333,14 @@ export class Exchange implements ResponseBacking, BodySource {
     return framing === "tunnel" ? "none" : framing;
   }
   get body(): BodySource | null {
-    return this.#chunks === null ? null : this;
+    return this.#content;
   }
   get url(): string {
     return this.request.url;
   }
   /** Set by the Client on the answer that ends a chain. */
   redirected = false;
-  /** Set by the transport where it decodes the content. */
+  /** The content is decoded: an encoded one came, and our Accept-Encoding had asked for it. */
   decompressed = false;
   trailers(): FieldLines | null {
     return this.#trailers;

@@ -35,8 +35,8 @@ export class HeadWriter {
     const at = placeOf(head);
     const template = this.#templates[at] ?? null;
     if (template !== null && sameButTarget(template.head, head) && isOriginForm(head.target)) {
-      const { framing, close, expectContinue } = template.written;
-      return { text: `${head.method} ${head.target}${template.rest}`, framing, close, expectContinue };
+      const { framing, close, encodingAsked, expectContinue } = template.written;
+      return { text: `${head.method} ${head.target}${template.rest}`, framing, close, encodingAsked, expectContinue };
     }
     const written = writeHead(head, this.#options);
     if (isOriginForm(head.target) && !this.#options.absoluteForm && head.method !== "CONNECT") {

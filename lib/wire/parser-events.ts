@@ -26,6 +26,8 @@ export interface ResponseHead {
   readonly framing: ResponseFraming;
   /** Body bytes when `framing` is "length" (0 is "none"), else null. What a HEAD or 304 declares is in `fields`. */
   readonly contentLength: number | null;
+  /** The Content-Encoding fields, joined by ", " (RFC 9110 §5.3); null where there is none. */
+  readonly contentEncoding: string | null;
   /** Whether, as far as this message says, the connection may serve another exchange (RFC 9112 §9.3). */
   readonly keepAlive: boolean;
   /** `Keep-Alive: timeout=…` in milliseconds, `max=…` in requests; null where absent. */

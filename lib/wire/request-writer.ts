@@ -55,6 +55,8 @@ export interface WritableHead {
   readonly framing: RequestFraming;
   /** Whether the request says that it is the last of its connection. */
   readonly close: boolean;
+  /** Whether our Accept-Encoding went out: an encoded answer is then ours to decode, and else the caller's. */
+  readonly encodingAsked: boolean;
   /** Whether the body shall wait for a 100 (RFC 9110 §10.1.1). */
   readonly expectContinue: boolean;
 }
@@ -102,8 +104,10 @@ export function writeHead(head: OutgoingHead, options: WriterOptions): WritableH
   };
   if (options.userAgent !== "" && !caller.userAgent) add("User-Agent", checkedAgent(options.userAgent));
   if (!caller.accept) add("Accept", "*/*");
+  let encodingAsked = false;
   if (options.acceptEncoding !== null && method !== "HEAD" && !caller.range && !caller.acceptEncoding) {
     add("Accept-Encoding", checkedCodings(options.acceptEncoding));
+    encodingAsked = true;
   }
 
   const framing = framingOf(head, caller);
@@ -144,7 +148,7 @@ export function writeHead(head: OutgoingHead, options: WriterOptions): WritableH
   }
   text += "\r\n";
   requireLines(text, lines + 1);
-  return { text, framing, close, expectContinue };
+  return { text, framing, close, encodingAsked, expectContinue };
 }
 
 /** The head of one chunk (RFC 9112 §7.1). Of an empty one there is none: it would end the body. */

@@ -38,6 +38,7 @@ class ParsedHead implements ResponseHead {
   readonly fields: FieldLines;
   readonly framing: ResponseFraming;
   readonly contentLength: number | null;
+  readonly contentEncoding: string | null;
   readonly keepAlive: boolean;
   readonly keepAliveTimeoutMs: number | null;
   readonly keepAliveMax: number | null;
@@ -49,6 +50,7 @@ class ParsedHead implements ResponseHead {
     fields: FieldLines,
     framing: ResponseFraming,
     contentLength: number | null,
+    contentEncoding: string | null,
     keepAlive: boolean,
     hint: KeepAliveHint,
   ) {
@@ -58,19 +60,21 @@ class ParsedHead implements ResponseHead {
     this.fields = fields;
     this.framing = framing;
     this.contentLength = contentLength;
+    this.contentEncoding = contentEncoding;
     this.keepAlive = keepAlive;
     this.keepAliveTimeoutMs = hint.timeoutMs;
     this.keepAliveMax = hint.max;
   }
 }
 
-/** What the fields of one head say about framing and persistence. One for the process: filled and read without a pause. */
+/** What the fields of one head say about framing, persistence and coding. One for the process: filled and read without a pause. */
 const found = {
   lengthStart: -1,
   lengthEnd: 0,
   codings: 0,
   codingStart: 0,
   codingEnd: 0,
+  contentEncoding: null as string | null,
   saysClose: false,
   saysKeepAlive: false,
   hint: null as KeepAliveHint | null,
@@ -138,6 +142,7 @@ export function interpretHead(
     fields,
     framing,
     framing === "length" ? contentLength : null,
+    found.contentEncoding,
     keepAlive,
     hint,
   );
@@ -196,21 +201,23 @@ const word = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCo
 const CONNECTION = word("connection");
 const KEEP_ALIVE = word("keep-alive");
 const CONTENT_LENGTH = word("content-length");
+const CONTENT_ENCODING = word("content-encoding");
 const TRANSFER_ENCODING = word("transfer-encoding");
 const CLOSE = word("close");
 const CHUNKED = word("chunked");
 
-/** Finds the four fields that we act on by the length of their names; nothing is made for the others. */
+/** Finds the five fields that we act on by the length of their names; nothing is made for the others. */
 function readFields(text: string, bytes: Uint8Array, base: number, spans: SpanStore): void {
   found.lengthStart = -1;
   found.codings = 0;
+  found.contentEncoding = null;
   found.saysClose = false;
   found.saysKeepAlive = false;
   found.hint = null;
   const { array, fields } = spans;
   for (let i = 0, at = 0; i < fields; i++, at += SPAN_NUMBERS) {
     const length = array[at + 1]!;
-    if (length !== 10 && length !== 14 && length !== 17) continue;
+    if (length !== 10 && length !== 14 && length !== 16 && length !== 17) continue;
     const name = base + array[at]!;
     const start = array[at + 2]!;
     let end = start + array[at + 3]!;
@@ -224,6 +231,11 @@ function readFields(text: string, bytes: Uint8Array, base: number, spans: SpanSt
         // llhttp refuses a second one, and equal ones have become one before it saw them.
         found.lengthStart = start;
         found.lengthEnd = end;
+      }
+    } else if (length === 16) {
+      if (isText(bytes, name, length, CONTENT_ENCODING)) {
+        const value = text.slice(start, end);
+        found.contentEncoding = found.contentEncoding === null ? value : `${found.contentEncoding}, ${value}`;
       }
     } else if (isText(bytes, name, length, TRANSFER_ENCODING)) {
       found.codings++;

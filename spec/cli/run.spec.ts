@@ -6,7 +6,9 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer, type Server } from "node:tls";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { acceptEncoding } from "../../lib/message/decode.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { StandingClock } from "./standing-clock.ts";
 import { cli, ok, rawServer, type SeenRequest } from "./support.ts";
@@ -192,9 +194,30 @@ describe("the request", () => {
 
   test("run() drops what the client would send by itself, and does not show it either", async () => {
     await using server = await rawServer(sayOk);
-    const { stderr } = await cli(["-v", "-H", "User-Agent:", server.url]);
+    const { stderr } = await cli(["-v", "-H", "User-Agent:", "-H", "accept-encoding:", server.url]);
     expect(Object.keys(fieldsOf(server.requests[0]!))).toEqual(["host", "accept"]);
-    expect(stderr).not.toMatch(/user-agent/i);
+    expect(stderr).not.toMatch(/user-agent|accept-encoding/i);
+  });
+
+  const page = "a page ".repeat(100);
+  const gzipped = gzipSync(page);
+  test.each<[why: string, flags: string[], asks: string | undefined, stdout: string | Buffer]>([
+    ["decodes by itself", [], acceptEncoding(), page],
+    ["decodes with --compressed", ["--no-compressed", "--compressed"], acceptEncoding(), page],
+    ["asks for nothing with --no-compressed, and decodes nothing", ["--no-compressed"], undefined, gzipped],
+    ["leaves to the caller what -H asked for", ["-H", "Accept-Encoding: gzip"], "gzip", gzipped],
+  ])("run() %s", async (_, flags, asks, stdout) => {
+    await using server = await rawServer(({ socket }) => socket.write(ok(gzipped, "Content-Encoding: gzip\r\n")));
+    const result = await cli(["-v", ...flags, server.url]);
+    expect(fieldsOf(server.requests[0]!)["accept-encoding"]).toBe(asks);
+    expect(/^> Accept-Encoding: (.*)$/m.exec(result.stderr)?.[1]).toBe(asks);
+    expect(result.stdout.equals(Buffer.from(stdout))).toBe(true);
+    expect(result.stderr).toContain("< Content-Encoding: gzip");
+  });
+
+  test("run() ends with 61 when the answer cannot be decoded", async () => {
+    await using server = await rawServer(({ socket }) => socket.write(ok("no gzip", "Content-Encoding: gzip\r\n")));
+    expect((await cli([server.url])).code).toBe(61);
   });
 
   test("run() sends the credentials of a URL, and shows them nowhere", async () => {

@@ -55,6 +55,7 @@ export class Sent implements ExchangeCaller {
       body,
       limits: resolved,
       requireFraming: resolved.requireFraming,
+      decompressRatioMax: resolved.maxDecompressRatio,
       trace: new CallTrace(
         1,
         clock,

@@ -14,7 +14,16 @@ const FOLDERS = [...(process.env["PATH"] ?? "").split(":"), "/usr/local/sbin", "
 
 /** Where the program is. @throws why it is not here and cannot be installed */
 export function findOrInstall(program: string, packages: readonly string[]): string {
-  const found = find(program);
+  return installed(program, packages, () => find(program));
+}
+
+/** The file, which is part of a package. @throws why it is not here and cannot be installed */
+export function findOrInstallFile(file: string, name: string): string {
+  return installed(file, [name], () => (existsSync(file) ? file : null));
+}
+
+function installed(program: string, packages: readonly string[], look: () => string | null): string {
+  const found = look();
   if (found !== null) return found;
   if (process.getuid?.() !== 0) throw new Error(`${program} is not installed, and only root can install it`);
   if (find("apt-get") === null) throw new Error(`${program} is not installed, and there is no apt-get`);
@@ -23,8 +32,8 @@ export function findOrInstall(program: string, packages: readonly string[]): str
     if (fresh) apt(["update"]);
     for (const name of packages) {
       said = apt(["install", "-y", "--no-install-recommends", name]);
-      const installed = find(program);
-      if (installed !== null) return installed;
+      const now = look();
+      if (now !== null) return now;
     }
   }
   throw new Error(`${packages.join(" or ")} cannot be installed: ${said.trim().split("\n").at(-1)}`);

@@ -6,10 +6,11 @@
  * (as root, on Debian). However it ends, no process and no file stays behind: child.ts and site.ts see to that on exit.
  *
  * --quick   a hundredth of the load; a server that cannot be installed is skipped, not failed
- * --only    one server of real-servers.ts, `idle-close`, `unsolicited` or `early-answer`
+ * --only    one server of real-servers.ts, `idle-close`, `unsolicited`, `early-answer` or `decompress`
  */
 
 import { parseArgs } from "node:util";
+import { checkDecompression } from "./decompress.ts";
 import { checkEarlyAnswers } from "./early-answer.ts";
 import { checkIdleClose } from "./idle-close.ts";
 import { checkServer, SERVERS } from "./real-servers.ts";
@@ -27,10 +28,28 @@ const { values } = parseArgs({
 const { quick, only } = values;
 const seed = Number(values.seed);
 const scale = quick
-  ? { sequential: 100, perWorker: 10, bigBytes: 64 * 2 ** 20, idleGets: 200, unsolicitedGets: 1_000, earlyTimes: 10 }
-  : { sequential: 1_000, perWorker: 100, bigBytes: 2 ** 30, idleGets: 2_000, unsolicitedGets: 10_000, earlyTimes: 100 };
+  ? {
+      sequential: 100,
+      perWorker: 10,
+      bigBytes: 64 * 2 ** 20,
+      idleGets: 200,
+      unsolicitedGets: 1_000,
+      earlyTimes: 10,
+      decodedGets: 10,
+      bombBytes: 2 ** 28,
+    }
+  : {
+      sequential: 1_000,
+      perWorker: 100,
+      bigBytes: 2 ** 30,
+      idleGets: 2_000,
+      unsolicitedGets: 10_000,
+      earlyTimes: 100,
+      decodedGets: 100,
+      bombBytes: 10 * 2 ** 30,
+    };
 
-const races = ["idle-close", "unsolicited", "early-answer"];
+const races = ["idle-close", "unsolicited", "early-answer", "decompress"];
 const names = [...Object.keys(SERVERS), ...races];
 if (!Number.isInteger(seed)) throw new Error(`--seed takes a whole number, not ${values.seed}`);
 if (only !== undefined && !names.includes(only)) throw new Error(`--only takes one of ${names.join(", ")}`);
@@ -46,5 +65,6 @@ console.log("");
 if (wanted("idle-close")) await checkIdleClose(report, scale.idleGets, seed);
 if (wanted("unsolicited")) await checkUnsolicited(report, scale.unsolicitedGets, seed);
 if (wanted("early-answer")) await checkEarlyAnswers(report, site, scale.earlyTimes, seed);
+if (wanted("decompress")) await checkDecompression(report, site, scale, quick);
 // Said outright: what a failed check left open must not keep the run from ending.
 process.exit(report.end() ? 0 : 1);

@@ -9,6 +9,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { Client, Transport, type TransportOptions } from "../../lib/index.ts";
+import { acceptEncoding } from "../../lib/message/decode.ts";
 
 /** One accepted connection. Bytes that came are kept until a step asks for them. */
 export class PeerConn {
@@ -124,6 +125,7 @@ export class ScriptedPeer {
   readonly client: Client;
   readonly #server: Server;
   readonly #secured: boolean;
+  readonly #asksEncoding: boolean;
   /** Every connection ever accepted, in order. */
   readonly accepted: PeerConn[] = [];
   #taken = 0;
@@ -132,6 +134,7 @@ export class ScriptedPeer {
   constructor(server: Server, secured: boolean, options: TransportOptions, clock: Clock) {
     this.#server = server;
     this.#secured = secured;
+    this.#asksEncoding = options.decompress ?? true;
     this.transport = new Transport(options, clock);
     this.client = new Client({ transport: this.transport });
     server.on(secured ? "secureConnection" : "connection", (socket: Socket) => {
@@ -164,6 +167,8 @@ export class ScriptedPeer {
   /** The head that a plain request of this client has, `lines` standing where the caller's fields go. */
   head(startLine: string, ...lines: string[]): string {
     const own = [`Host: ${this.authority}`, "User-Agent: persistconn/0.1.0", "Accept: */*"];
+    const asks = this.#asksEncoding && !startLine.startsWith("HEAD ") && !lines.some((line) => OWN_ENCODING.test(line));
+    if (asks) own.push(`Accept-Encoding: ${acceptEncoding()}`);
     return `${[`${startLine} HTTP/1.1`, ...own, ...lines].join("\r\n")}\r\n\r\n`;
   }
 
@@ -174,6 +179,9 @@ export class ScriptedPeer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 }
+
+/** Fields with which the client asks for no encoding of its own accord. */
+const OWN_ENCODING = /^(range|accept-encoding):/i;
 
 /** Starts a peer. Use it with `await using`. */
 export async function scriptedPeer(options: PeerOptions = {}): Promise<ScriptedPeer> {
