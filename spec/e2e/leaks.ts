@@ -29,6 +29,8 @@ const CONCURRENCY = 64;
 /** How much more or less may be in use at the end than at half. */
 const HEAP_SHARE_MAX = 0.03;
 const HEAP_BYTES_MAX = 2 * 1024 * 1024;
+/** Less than a page of the parsers' memory. */
+const EXTERNAL_BYTES_MAX = 60 * 1024;
 /** How long what was begun may take to come to its end: drains, limits on unread bodies, closes. */
 const PATIENCE_MS = 10_000;
 const COLLECTIONS = 4;
@@ -311,7 +313,7 @@ async function until(so: () => boolean): Promise<void> {
 }
 
 /** All that the run holds when nothing is under way. */
-async function rest(run: Run): Promise<{ left: string[]; heap: number }> {
+async function rest(run: Run): Promise<{ left: string[]; memory: Memory }> {
   const { transport, clock } = run;
   const stats = () => transport.stats();
   // Drains, unread bodies, and the one dial that may outlive its aborted request.
@@ -332,7 +334,7 @@ async function rest(run: Run): Promise<{ left: string[]; heap: number }> {
     "listeners on signals": run.listening(),
     [`active resources (${active})`]: active.length,
   }).flatMap(([what, count]) => (count === 0 ? [] : [`${count} ${what}`]));
-  return { left, heap: await heapUsed() };
+  return { left, memory: await memoryInUse() };
 }
 
 /**
@@ -343,14 +345,21 @@ async function rest(run: Run): Promise<{ left: string[]; heap: number }> {
 setFlagsFromString("--no-opt");
 setFlagsFromString("--no-flush-bytecode");
 
-async function heapUsed(): Promise<number> {
+interface Memory {
+  readonly heap: number;
+  /** Buffers, and the memory of the parsers. */
+  readonly external: number;
+}
+
+async function memoryInUse(): Promise<Memory> {
   const { gc } = globalThis;
   if (gc === undefined) throw new Error("Cannot measure the heap: run it with --expose-gc");
   for (let i = 0; i < COLLECTIONS; i++) {
     gc();
     await sleep(COLLECTION_PAUSE_MS); // what was found dead may have callbacks that let go of more
   }
-  return process.memoryUsage().heapUsed;
+  const { heapUsed: heap, external } = process.memoryUsage();
+  return { heap, external };
 }
 
 async function main(count: number, seed: number): Promise<boolean> {
@@ -363,6 +372,7 @@ async function main(count: number, seed: number): Promise<boolean> {
     // The runtime itself has a start: what only loading needed goes, tables get their size.
     await run.send(-WARM_UP, 0);
     await rest(run);
+    run.ends.clear();
     await run.send(0, count / 2);
     const half = await rest(run);
     await run.send(count / 2, count);
@@ -373,16 +383,18 @@ async function main(count: number, seed: number): Promise<boolean> {
     console.log(`requests     ${count} in ${seconds.toFixed(1)} s, seed ${seed}: ${words(run.ends)}`);
     console.log(`connections  ${dialed} dialed; closed: ${words(Object.entries(closed))}`);
     console.log(`left         ${[...half.left, ...end.left].join(", ") || "nothing"}`);
-    console.log(`heap         ${growth(half.heap, end.heap)}`);
-    return steady(half.heap, end.heap) && half.left.length === 0 && end.left.length === 0;
+    console.log(`heap         ${growth(half.memory.heap, end.memory.heap)}`);
+    console.log(`external     ${growth(half.memory.external, end.memory.external)}`);
+    return steady(half.memory, end.memory) && half.left.length === 0 && end.left.length === 0;
   } finally {
     server.disconnect();
   }
 }
 
-function steady(half: number, end: number): boolean {
-  const change = Math.abs(end - half);
-  return change < HEAP_BYTES_MAX && change < HEAP_SHARE_MAX * half;
+function steady(half: Memory, end: Memory): boolean {
+  const change = Math.abs(end.heap - half.heap);
+  const outside = end.external - half.external;
+  return change < HEAP_BYTES_MAX && change < HEAP_SHARE_MAX * half.heap && outside < EXTERNAL_BYTES_MAX;
 }
 
 function growth(half: number, end: number): string {

@@ -230,9 +230,10 @@ export const SCENARIOS: readonly Scenario[] = [
     option: "stalledReaderTimeout",
     async reach(stage, call) {
       const { call: response, conn } = await sent(stage, call);
-      conn.reply(`HTTP/1.1 200 OK\r\nContent-Length: ${STALLED_BYTES + 1}\r\n\r\n${"x".repeat(STALLED_BYTES)}`);
+      conn.reply(`HTTP/1.1 200 OK\r\nContent-Length: ${STALLED_BYTES + 2}\r\n\r\nx`);
       const chunks = (await stage.driven(response))[Symbol.asyncIterator]();
       await stage.driven(chunks.next());
+      conn.reply("x".repeat(STALLED_BYTES));
       await stage.still(() => conn.socket.writableLength);
       expect(conn.socket.writableLength).toBeGreaterThan(0); // the client has stopped reading, and the kernels are full
       return { call: response, rest: () => readAll(chunks, []) };

@@ -333,6 +333,51 @@ describe("timeout", () => {
   });
 });
 
+describe("unreadBodyTimeout", () => {
+  test("is not started anew by bytes that come", async () => {
+    await using stage = await Stage.open({ ...UNLIMITED, unreadBodyTimeout: LIMIT });
+    heardWarnings(stage);
+    const { rest } = await scenario("unread-body").reach(stage, {});
+    for (const letter of "def") {
+      await stage.clock.advance(LIMIT / 4);
+      stage.conns[0]?.reply(letter);
+      await stage.polls();
+    }
+    await stage.clock.advance(LIMIT / 4 - 1);
+    expectNothingEnded(stage);
+    await stage.clock.advance(1);
+    expect(await stage.driven(errorOf(rest!()))).toMatchObject({ phase: "unread-body" }); // a scenario in the body has it
+  });
+
+  test("is over with the first read", async () => {
+    await using stage = await Stage.open({ ...UNLIMITED, unreadBodyTimeout: LIMIT });
+    const { rest } = await scenario("unread-body").reach(stage, {});
+    const all = rest!(); // a scenario in the body has it
+    await stage.clock.advance(MONTH);
+    stage.conns[0]?.reply("defghij");
+    expect(await stage.driven(all)).toHaveLength(2);
+  });
+});
+
+describe("stalledReaderTimeout", () => {
+  test("starts anew whenever the reader takes something", async () => {
+    await using stage = await Stage.open({ ...UNLIMITED, stalledReaderTimeout: LIMIT });
+    const warnings = heardWarnings(stage);
+    const { call } = await scenario("headers").reach(stage, {});
+    stage.conns[0]?.reply(`HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n${"x".repeat(32 * 1024 * 1024)}`);
+    const chunks = (await stage.driven(call))[Symbol.asyncIterator]();
+    for (let i = 0; i < 3; i++) {
+      await stage.driven(chunks.next());
+      await stage.still(() => stage.conns[0]!.socket.writableLength); // accepted by the scenario
+      await stage.clock.advance(LIMIT - 1);
+      expectNothingEnded(stage);
+    }
+    await stage.clock.advance(1);
+    expect(stage.peer.transport.stats().closed).toEqual({ timeout: 1 });
+    expect(warnings).toMatchObject([[expect.stringContaining("(stalledReaderTimeout)"), { code: "ERR_HTTP_TIMEOUT" }]]);
+  });
+});
+
 describe("a body that nobody reads", () => {
   /** An answer with more to come, of which nothing is read. */
   async function unread(stage: Stage, url: string): Promise<void> {
