@@ -11,7 +11,7 @@ import { expect, vi } from "vitest";
 import type { CallInit } from "../../lib/client.ts";
 import type { Phase, Response, TraceEvent } from "../../lib/index.ts";
 import type { CallTimeLimits, TransportOptions } from "../../lib/options.ts";
-import { type PeerConn, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
+import { type PeerConn, type PeerOptions, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 /** A peer, and the clock on which its client lives. */
@@ -27,7 +27,7 @@ export class Stage implements AsyncDisposable {
     this.peer = peer;
   }
 
-  static async open(options: TransportOptions = {}): Promise<Stage> {
+  static async open(options: Omit<PeerOptions, "clock"> = {}): Promise<Stage> {
     const clock = new VirtualClock();
     return new Stage(clock, await scriptedPeer({ ...options, clock }));
   }

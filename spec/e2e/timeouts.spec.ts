@@ -12,6 +12,7 @@ import { Worker } from "node:worker_threads";
 import { describe, expect, test, vi } from "vitest";
 import { Client, PoolTimeoutError, TimeoutError, Transport } from "../../lib/index.ts";
 import { CALL_TIME_LIMITS, type TransportOptions } from "../../lib/options.ts";
+import { CertificateAuthority } from "../support/certs.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { scriptedPeer } from "../support/scripted-peer.ts";
 import { deafServer } from "./deaf-server.ts";
@@ -163,6 +164,18 @@ describe("dialTimeout", () => {
 });
 
 describe("writeTimeout", () => {
+  test("fires over TLS, where every write waits a while", async () => {
+    const authority = new CertificateAuthority();
+    const serverTls = authority.issue({ names: ["IP:127.0.0.1"] });
+    await using stage = await Stage.open({ ...UNLIMITED, writeTimeout: LIMIT, serverTls, tls: { ca: authority.cert } });
+    const reached = await scenario("write").reach(stage, {});
+    await stage.clock.advance(LIMIT - 1);
+    expectNothingEnded(stage);
+    await stage.clock.advance(1);
+    expect(await outcome(stage, reached)).toMatchObject({ phase: "write", option: "writeTimeout", limit: LIMIT });
+    await stage.expectNothingLeft();
+  });
+
   test("starts anew whenever the kernel takes something", async () => {
     await using stage = await Stage.open({ ...UNLIMITED, writeTimeout: LIMIT });
     const reached = await scenario("write").reach(stage, {});
