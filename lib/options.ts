@@ -84,7 +84,9 @@ type Kind =
   | "trace"
   | "replay"
   | "signal"
-  | "deadline";
+  | "deadline"
+  | "redirect"
+  | "policy";
 
 const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   writeTimeout: "duration",
@@ -124,6 +126,15 @@ export const CALL_TIME_LIMITS = [
   "stalledReaderTimeout",
   "poolTimeout",
 ] as const satisfies readonly (keyof CallTimeLimits)[];
+
+/** What a Client and its calls say about redirects. */
+export const REDIRECT_KINDS = {
+  redirect: "redirect",
+  maxRedirects: "count",
+  checkRedirect: "policy",
+  httpsOnly: "boolean",
+  strictRedirects: "boolean",
+} as const satisfies Readonly<Record<string, Kind>>;
 
 /** What travels beside a request: of `roundTrip`, and of the calls of a Client, which say `timeout` for `deadline`. */
 const CALL_KINDS: Readonly<Record<string, Kind>> = {
@@ -239,6 +250,12 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
       if (!isTraceOption(value)) {
         throw wrongType(name, `a function, or { groups, on } with groups among ${TRACE_GROUPS.join(", ")}`, value);
       }
+      return;
+    case "redirect":
+      if (value === "follow" || value === "manual" || value === "error") return;
+      throw wrongType(name, '"follow", "manual" or "error"', value);
+    case "policy":
+      if (value !== null && typeof value !== "function") throw wrongType(name, "a function or null", value);
       return;
     case "signal":
       if (!isAbortSignal(value)) throw wrongType(name, "an AbortSignal", value);

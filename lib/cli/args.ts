@@ -37,6 +37,10 @@ export interface Options {
   readonly silent: boolean;
   readonly timeline: boolean;
   readonly fail: boolean;
+  /** Redirects are followed. */
+  readonly location: boolean;
+  /** How many at most; null leaves it to the client. */
+  readonly redirectsMax: number | null;
   readonly insecure: boolean;
   readonly cacert: string | null;
   readonly unixSocket: string | null;
@@ -146,6 +150,22 @@ const FLAGS: readonly Flag[] = [
     help: "no body and exit code 22 when the status is 400 or above",
     apply: (d) => {
       d.fail = true;
+    },
+  },
+  {
+    short: "L",
+    long: "location",
+    help: "follow redirects",
+    apply: (d) => {
+      d.location = true;
+    },
+  },
+  {
+    long: "max-redirs",
+    value: "COUNT",
+    help: "with -L: at most COUNT of them (10)",
+    apply: (d, v) => {
+      d.redirectsMax = v === "0" ? 0 : whole("--max-redirs", v);
     },
   },
   {
@@ -263,6 +283,8 @@ export function parseArgs(argv: readonly string[]): Parsed {
     silent: false,
     timeline: false,
     fail: false,
+    location: false,
+    redirectsMax: null,
     insecure: false,
     cacert: null,
     unixSocket: null,

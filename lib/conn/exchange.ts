@@ -121,6 +121,7 @@ export class Exchange implements ResponseBacking, BodySource {
   #wholeAt = 0;
 
   #state: "pending" | "answered" | "over" = "pending";
+  #onOver: (() => void) | null = null;
   #caller: ExchangeCaller | null;
   #host: BodyHost | null = null;
 
@@ -220,6 +221,8 @@ export class Exchange implements ResponseBacking, BodySource {
     const caller = this.#caller;
     this.#caller = null;
     caller?.over();
+    this.#onOver?.();
+    this.#onOver = null;
   }
 
   // ---- facts
@@ -321,8 +324,7 @@ export class Exchange implements ResponseBacking, BodySource {
   get url(): string {
     return this.request.url;
   }
-  /** Set by the Client on the answer that ends a chain. */
-  redirected = false;
+  readonly redirected = false;
   /** Set by the transport where it decodes the content. */
   decompressed = false;
   trailers(): FieldLines | null {
@@ -334,6 +336,10 @@ export class Exchange implements ResponseBacking, BodySource {
   get connection(): ConnectionInfo | null {
     if (this.connectionFacts === null) return null;
     return { ...this.connectionFacts, reused: this.reused, served: this.served };
+  }
+  whenOver(fn: () => void): void {
+    if (this.#state === "over") fn();
+    else this.#onOver = fn;
   }
 
   get #answered(): ResponseHead {
