@@ -150,6 +150,7 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
   unreadBodyTimeout: "duration",
   stalledReaderTimeout: "duration",
   poolTimeout: "duration",
+  ...REDIRECT_KINDS,
 };
 
 /** The options with every default in its place. `tls`, `dial` and `dialTls` stay absent where they were. */
