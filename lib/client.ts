@@ -166,9 +166,10 @@ export class Client {
     return this.request("DELETE", url, init);
   }
 
-  /** Closes what is idle in the transport, as Go's CloseIdleConnections; nothing where the transport has no such thing. */
+  /** Closes what is idle in the transport, as Go's CloseIdleConnections; nothing where the transport has no such method. */
   closeIdleConnections(): void {
-    if (this.transport instanceof Transport) this.transport.closeIdleConnections();
+    const transport: RoundTripper & { closeIdleConnections?: () => void } = this.transport;
+    if (typeof transport.closeIdleConnections === "function") transport.closeIdleConnections();
   }
 
   /** Closes the transport, if this client made it. */

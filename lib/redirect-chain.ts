@@ -22,6 +22,11 @@ import { type Hop, isRedirect, onward, replacedHop } from "./redirect.ts";
 import { errUseLastResponse, type ResolvedRedirects, redirectsMax } from "./redirect-options.ts";
 import type { RoundTripCall, RoundTripper } from "./transport.ts";
 
+/** A little longer than a connection drains, whose own limit ends it nearly always. */
+const DRAIN_WAIT_MS = 60;
+
+const KEEP_ALIVE = { keepAlive: true } as const;
+
 /** What a chain has of its Client. */
 export interface ChainOwner {
   readonly transport: RoundTripper;
@@ -166,7 +171,18 @@ export class Chain {
   async #leave(answer: Response, next: Hop): Promise<void> {
     const drain = drained(answer);
     if (drain === null || next.request.destination.origin !== this.#hop.request.destination.origin) return;
-    await this.#within(() => drain);
+    // What is drained keeps no process alive, but this call does.
+    const { clock } = this.#owner;
+    let stopWaiting = () => {};
+    const limit = new Promise<void>((resolve) => {
+      stopWaiting = resolve;
+    });
+    const enough = clock.deadline(DRAIN_WAIT_MS, stopWaiting, KEEP_ALIVE);
+    try {
+      await this.#within(() => Promise.race([drain, limit]));
+    } finally {
+      enough.cancel();
+    }
   }
 
   // ---- the call's end
@@ -189,7 +205,7 @@ export class Chain {
       };
       if (deadline !== undefined) {
         const { limit } = deadline;
-        timer = this.#owner.clock.deadline(left, () => end(reject, this.#timedOut(limit)), { keepAlive: true });
+        timer = this.#owner.clock.deadline(left, () => end(reject, this.#timedOut(limit)), KEEP_ALIVE);
       }
       given.then(
         (value) => end(resolve, value),
