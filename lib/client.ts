@@ -1,7 +1,7 @@
 /**
  * The client: what a caller talks to. Adds default headers and the total deadline to a call and hands it to a
- * RoundTripper, by default a Transport of its own. One call may become several round trips: redirects and cookies have
- * their place in `do()`.
+ * RoundTripper, by default a Transport of its own. One call may become several round trips: an answer that redirects, and
+ * every call with a cookie jar, is a Chain's.
  *
  * Owns:  its transport, if it made it: `close()` closes that one and no other.
  *
@@ -10,25 +10,41 @@
 
 import type { Clock } from "./clock.ts";
 import { systemClock } from "./clock.ts";
-import { type HeadersInit, normaliseHeaders } from "./message/headers.ts";
+import { type CookieJar, isCookieJar } from "./cookies.ts";
+import { LocalProtocolError } from "./errors.ts";
+import { type HeadersInit, normaliseHeaders, sameName } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
-import { basicAuthorization, REQUEST_OPTIONS, Request, type RequestInit } from "./message/request.ts";
+import { REQUEST_OPTIONS, Request, type RequestInit } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
 import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall, checkOption } from "./options.ts";
+import { isRedirect } from "./redirect.ts";
+import { authorized, Chain, type ChainOwner } from "./redirect-chain.ts";
+import {
+  REDIRECT_DEFAULTS,
+  REDIRECT_OPTIONS,
+  type RedirectOptions,
+  type ResolvedRedirects,
+  resolveRedirects,
+} from "./redirect-options.ts";
 import type { TraceOption } from "./trace.ts";
 import { type RoundTripCall, type RoundTripper, Transport } from "./transport.ts";
 
-export interface ClientOptions {
+export interface ClientOptions extends RedirectOptions {
   /** What carries the round trips. Default: a Transport of the client's own, on its defaults. */
   transport?: RoundTripper;
   /** From the call to the last byte off the wire, in ms; 0 (default) means none. */
   timeout?: number;
   /** Go out with every request that does not have a field of the same name. */
   headers?: HeadersInit;
+  /**
+   * Asked for the cookies of every hop, and given those that its answer sets: a tough-cookie CookieJar, or anything of its
+   * shape. Default: no cookies but those that the caller puts into a Cookie field.
+   */
+  cookieJar?: CookieJar;
 }
 
 /** What belongs to one call and not to the request, which may be sent again. */
-export interface CallOptions extends CallTimeLimits {
+export interface CallOptions extends CallTimeLimits, RedirectOptions {
   /** Ends the call with its reason, wherever the call stands. */
   signal?: AbortSignal | null;
   /** From the call to the last byte off the wire, in ms; takes the place of the client's. 0 means none. */
@@ -44,12 +60,13 @@ export type CallInit = Omit<RequestInit, "method" | "signal"> & CallOptions;
 /** What a Request can be made of. */
 export type RequestInput = ConstructorParameters<typeof Request>[0];
 
-const CALL_NAMES: readonly string[] = ["signal", "timeout", "trace", "onInformation", ...CALL_TIME_LIMITS];
+const TRANSPORT_CALL_NAMES: readonly string[] = ["signal", "timeout", "trace", "onInformation", ...CALL_TIME_LIMITS];
+const CALL_NAMES: readonly string[] = [...TRANSPORT_CALL_NAMES, ...REDIRECT_OPTIONS];
 const PART_NAMES: readonly string[] = REQUEST_OPTIONS.filter((name) => name !== "method" && name !== "signal");
-const CLIENT_NAMES = ["transport", "timeout", "headers"];
+const CLIENT_NAMES: readonly string[] = ["transport", "timeout", "headers", "cookieJar", ...REDIRECT_OPTIONS];
 
 /** Stands before what a prototype brings along: that is not the caller's. */
-const UNSET = { transport: undefined, timeout: undefined, headers: undefined };
+const UNSET = { transport: undefined, timeout: undefined, headers: undefined, cookieJar: undefined };
 
 export class Client {
   readonly transport: RoundTripper;
@@ -57,25 +74,33 @@ export class Client {
   readonly #timeout: number;
   readonly #headers: readonly (readonly [string, string])[];
   readonly #clock: Clock;
+  readonly #redirects: ResolvedRedirects;
+  readonly #chains: ChainOwner;
 
   /** @throws {TypeError} unknown or wrong options */
   constructor(options: ClientOptions = {}) {
     if (typeof options !== "object" || options === null) throw wrongType("options", "an object", options);
     for (const name of Object.keys(options)) if (!CLIENT_NAMES.includes(name)) throw unknownOption(name, CLIENT_NAMES);
-    const { transport, timeout = 0, headers } = { ...UNSET, ...options };
+    const { transport, timeout = 0, headers, cookieJar } = { ...UNSET, ...options };
     if (transport !== undefined && typeof transport?.roundTrip !== "function") {
       throw wrongType("transport", "a Transport, or an object with roundTrip()", transport);
     }
     checkOption("timeout", "duration", timeout);
+    if (cookieJar !== undefined && !isCookieJar(cookieJar)) {
+      throw wrongType("cookieJar", "a CookieJar: an object with getCookieString() and setCookie()", cookieJar);
+    }
+    this.#redirects = resolveRedirects(REDIRECT_DEFAULTS, options);
     this.#ownTransport = transport === undefined ? new Transport() : null;
     this.transport = transport ?? (this.#ownTransport as Transport); // made in the line above where it was not given
     this.#timeout = timeout;
     this.#headers = headers === undefined ? [] : normaliseHeaders(headers);
     this.#clock = transport instanceof Transport ? transport.clock : systemClock;
+    this.#chains = { transport: this.transport, jar: cookieJar ?? null, clock: this.#clock };
   }
 
   /**
-   * Sends a request and delivers the head of its answer; a status is never an error.
+   * Sends a request and delivers the head of its answer, of the last one where it is redirected; a status is never an
+   * error.
    *
    * @throws {LocalProtocolError | TypeError} the request is wrong: before a connection is touched
    * @throws {HttpError} what went wrong on the way; see the classes
@@ -83,7 +108,17 @@ export class Client {
   do(request: Request, options?: CallOptions): Promise<Response> {
     try {
       if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
-      return this.transport.roundTrip(this.#prepared(request), this.#call(request, options));
+      const call = this.#call(request, options);
+      const rules = options === undefined ? this.#redirects : resolveRedirects(this.#redirects, options);
+      if (rules.httpsOnly) refuseHttp(request);
+      const first = this.#withDefaults(request);
+      if (this.#chains.jar !== null) return new Chain(this.#chains, rules, call, first).run();
+      const answer = this.transport.roundTrip(authorized(first), call);
+      if (rules.redirect === "manual") return answer;
+      // All that a call costs which is not redirected.
+      return answer.then((response) =>
+        isRedirect(response.status) ? new Chain(this.#chains, rules, call, first).follow(response) : response,
+      );
     } catch (error) {
       // A body that can be read only once is ours from the call on, also when the call is refused.
       if (request instanceof Request) request.body?.discard(error);
@@ -131,9 +166,10 @@ export class Client {
     return this.request("DELETE", url, init);
   }
 
-  /** Closes what is idle in the transport, as Go's CloseIdleConnections; nothing where the transport has no such thing. */
+  /** Closes what is idle in the transport, as Go's CloseIdleConnections; nothing where the transport has no such method. */
   closeIdleConnections(): void {
-    if (this.transport instanceof Transport) this.transport.closeIdleConnections();
+    const transport: RoundTripper & { closeIdleConnections?: () => void } = this.transport;
+    if (typeof transport.closeIdleConnections === "function") transport.closeIdleConnections();
   }
 
   /** Closes the transport, if this client made it. */
@@ -145,12 +181,12 @@ export class Client {
     return this.close();
   }
 
-  /** The request with the client's default fields, and with Basic credentials where its URL has them (as Go). */
-  #prepared(request: Request): Request {
-    if (this.#headers.length === 0 && request.userinfo === null) return request;
-    const missing = this.#headers.filter(([name]) => !request.headers.has(name));
-    const authorization = basicAuthorization(request);
-    if (authorization !== null) missing.push(["Authorization", authorization]);
+  /** The request with the client's default fields. Credentials in its URL are a field of its own, as far as that goes. */
+  #withDefaults(request: Request): Request {
+    if (this.#headers.length === 0) return request;
+    const missing = this.#headers.filter(
+      ([name]) => !request.headers.has(name) && !(request.userinfo !== null && sameName(name, "authorization")),
+    );
     return missing.length === 0 ? request : request.with({ headers: [...missing, ...request.headers.raw] });
   }
 
@@ -163,7 +199,7 @@ export class Client {
     if (options !== undefined) {
       checkCall(options, CALL_NAMES);
       for (const [name, value] of Object.entries(options)) {
-        if (value === undefined || value === null) continue;
+        if (value === undefined || value === null || !TRANSPORT_CALL_NAMES.includes(name)) continue;
         if (name === "timeout") timeout = value;
         else if (name === "signal") signal = value;
         else Object.assign(call, { [name]: value });
@@ -173,6 +209,11 @@ export class Client {
     if (timeout > 0) call.deadline = { at: this.#clock.now() + timeout, limit: timeout };
     return call;
   }
+}
+
+function refuseHttp(request: Request): void {
+  if (request.destination.scheme === "https") return;
+  throw new LocalProtocolError("url", "Cannot make request: URL is refused: it is not https (option httpsOnly)");
 }
 
 /**

@@ -262,6 +262,44 @@ export class BodyUsedError extends HttpError {
   readonly code = "ERR_HTTP_BODY_USED";
 }
 
+/**
+ * An answer sends the request elsewhere, and that is not followed: the option `redirect` says so, or its Location is no
+ * URL that could be, or it leads away from https under `httpsOnly`. The answer's body is closed.
+ */
+export class RedirectError extends HttpError {
+  override readonly name: string = "RedirectError";
+  readonly code: string = "ERR_HTTP_REDIRECT";
+  /** Of the answer. */
+  readonly status: number;
+  /** What answered so. */
+  readonly url: string;
+  /** Where it leads, resolved and without credentials; null where that could not be read. */
+  readonly location: string | null;
+  constructor(message: string, detail: { status: number; url: string; location: string | null }, facts?: ErrorFacts) {
+    super(message, facts);
+    this.status = detail.status;
+    this.url = detail.url;
+    this.location = detail.location;
+  }
+}
+
+/** More redirects than `maxRedirects` allows: a loop, most of the time. */
+export class TooManyRedirectsError extends RedirectError {
+  override readonly name = "TooManyRedirectsError";
+  override readonly code = "ERR_HTTP_TOO_MANY_REDIRECTS";
+  /** Redirects that were followed. */
+  readonly limit: number;
+  constructor(
+    limit: number,
+    message: string,
+    detail: { status: number; url: string; location: string | null },
+    facts?: ErrorFacts,
+  ) {
+    super(message, detail, facts);
+    this.limit = limit;
+  }
+}
+
 /** Our own mistake: a rule that the code relies on does not hold. Closes one connection and fails one request. */
 export class InvariantError extends HttpError {
   override readonly name = "InvariantError";

@@ -4,6 +4,7 @@ export { type CallInit, type CallOptions, Client, type ClientOptions, type Reque
 export type { Clock, Deadline } from "./clock.ts";
 export type { UserDial, UserDialTarget } from "./conn/dial.ts";
 export { unixDialer } from "./conn/unix.ts";
+export type { CookieJar } from "./cookies.ts";
 export { defaultClient, del, get, head, options, patch, post, put, request } from "./default-client.ts";
 export {
   BodyUsedError,
@@ -19,9 +20,11 @@ export {
   LocalProtocolError,
   type Phase,
   PoolTimeoutError,
+  RedirectError,
   RemoteProtocolError,
   TimeoutError,
   TlsError,
+  TooManyRedirectsError,
   TransportClosedError,
 } from "./errors.ts";
 export { Headers, type HeadersInit } from "./message/headers.ts";
@@ -31,6 +34,7 @@ export { type ConnectionInfo, Response, type ResponseInit } from "./message/resp
 export type { Timings } from "./message/timings.ts";
 export type { CallTimeLimits, TransportOptions } from "./options.ts";
 export { readResponse } from "./read-response.ts";
+export { type CheckRedirect, errUseLastResponse, type RedirectOptions } from "./redirect-options.ts";
 export type { TraceEvent, TraceGroup, TraceListener, TraceOption } from "./trace.ts";
 export {
   type CallDeadline,

@@ -94,7 +94,9 @@ type Kind =
   | "trace"
   | "replay"
   | "signal"
-  | "deadline";
+  | "deadline"
+  | "redirect"
+  | "policy";
 
 const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   writeTimeout: "duration",
@@ -137,6 +139,15 @@ export const CALL_TIME_LIMITS = [
   "poolTimeout",
 ] as const satisfies readonly (keyof CallTimeLimits)[];
 
+/** What a Client and its calls say about redirects. */
+export const REDIRECT_KINDS = {
+  redirect: "redirect",
+  maxRedirects: "count",
+  checkRedirect: "policy",
+  httpsOnly: "boolean",
+  strictRedirects: "boolean",
+} as const satisfies Readonly<Record<string, Kind>>;
+
 /** What travels beside a request: of `roundTrip`, and of the calls of a Client, which say `timeout` for `deadline`. */
 const CALL_KINDS: Readonly<Record<string, Kind>> = {
   signal: "signal",
@@ -151,6 +162,7 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
   unreadBodyTimeout: "duration",
   stalledReaderTimeout: "duration",
   poolTimeout: "duration",
+  ...REDIRECT_KINDS,
 };
 
 /** The options with every default in its place. `tls`, `dial` and `dialTls` stay absent where they were. */
@@ -253,6 +265,12 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
       if (!isTraceOption(value)) {
         throw wrongType(name, `a function, or { groups, on } with groups among ${TRACE_GROUPS.join(", ")}`, value);
       }
+      return;
+    case "redirect":
+      if (value === "follow" || value === "manual" || value === "error") return;
+      throw wrongType(name, '"follow", "manual" or "error"', value);
+    case "policy":
+      if (value !== null && typeof value !== "function") throw wrongType(name, "a function or null", value);
       return;
     case "signal":
       if (!isAbortSignal(value)) throw wrongType(name, "an AbortSignal", value);

@@ -39,6 +39,10 @@ export interface Options {
   readonly fail: boolean;
   /** Ask for a compressed answer, and print it decoded. */
   readonly compressed: boolean;
+  /** Redirects are followed. */
+  readonly location: boolean;
+  /** How many at most; null leaves it to the client. */
+  readonly redirectsMax: number | null;
   readonly insecure: boolean;
   readonly cacert: string | null;
   readonly unixSocket: string | null;
@@ -148,6 +152,22 @@ const FLAGS: readonly Flag[] = [
     help: "no body and exit code 22 when the status is 400 or above",
     apply: (d) => {
       d.fail = true;
+    },
+  },
+  {
+    short: "L",
+    long: "location",
+    help: "follow redirects",
+    apply: (d) => {
+      d.location = true;
+    },
+  },
+  {
+    long: "max-redirs",
+    value: "COUNT",
+    help: "with -L: at most COUNT of them (10)",
+    apply: (d, v) => {
+      d.redirectsMax = v === "0" ? 0 : whole("--max-redirs", v);
     },
   },
   {
@@ -280,6 +300,8 @@ export function parseArgs(argv: readonly string[]): Parsed {
     timeline: false,
     fail: false,
     compressed: true,
+    location: false,
+    redirectsMax: null,
     insecure: false,
     cacert: null,
     unixSocket: null,

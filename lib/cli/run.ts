@@ -10,10 +10,10 @@
 import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../clock.ts";
 import {
+  type CallOptions,
   Client,
   Request,
   type Response,
-  type RoundTripCall,
   Transport,
   type TransportOptions,
   unixDialer,
@@ -215,8 +215,10 @@ class Run {
     return options;
   }
 
-  #call(): RoundTripCall {
-    return { signal: this.#stop.signal };
+  #call(): CallOptions {
+    const { location, redirectsMax } = this.#options;
+    if (!location) return { signal: this.#stop.signal, redirect: "manual" };
+    return { signal: this.#stop.signal, ...(redirectsMax === null ? {} : { maxRedirects: redirectsMax }) };
   }
 
   /** The file is opened by the first answer, so that a failure before leaves an older one as it was. */
@@ -237,10 +239,11 @@ class Run {
 
   #drawTimeline(request: Request, response: Response, bytes: number): void {
     const { timings, connection, status, statusText } = response;
+    const { method, url } = response.request ?? request; // after a redirect another one than was asked for
     if (timings === null) return;
     const { stderr, stdout } = this.#io;
     const broken = this.#file === null && stdout.isTTY === true && stderr.isTTY === true && !this.#stdout.atLineStart;
-    const exchange = { method: request.method, url: request.url, status, statusText, bytes, timings, connection };
+    const exchange = { method, url, status, statusText, bytes, timings, connection };
     stderr.write(`${broken ? "\n" : ""}${renderTimeline(exchange, columnsOf(stderr), this.#glyphs)}`);
   }
 

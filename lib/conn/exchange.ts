@@ -125,6 +125,7 @@ export class Exchange implements ResponseBacking, BodySource {
   #wholeAt = 0;
 
   #state: "pending" | "answered" | "over" = "pending";
+  #onOver: (() => void) | null = null;
   #caller: ExchangeCaller | null;
   #host: BodyHost | null = null;
 
@@ -237,6 +238,8 @@ export class Exchange implements ResponseBacking, BodySource {
     const caller = this.#caller;
     this.#caller = null;
     caller?.over();
+    this.#onOver?.();
+    this.#onOver = null;
   }
 
   // ---- facts
@@ -338,8 +341,7 @@ export class Exchange implements ResponseBacking, BodySource {
   get url(): string {
     return this.request.url;
   }
-  /** Set by the Client on the answer that ends a chain. */
-  redirected = false;
+  readonly redirected = false;
   /** The content is decoded: an encoded one came, and our Accept-Encoding had asked for it. */
   decompressed = false;
   trailers(): FieldLines | null {
@@ -351,6 +353,10 @@ export class Exchange implements ResponseBacking, BodySource {
   get connection(): ConnectionInfo | null {
     if (this.connectionFacts === null) return null;
     return { ...this.connectionFacts, reused: this.reused, served: this.served };
+  }
+  whenOver(fn: () => void): void {
+    if (this.#state === "over") fn();
+    else this.#onOver = fn;
   }
 
   get #answered(): ResponseHead {

@@ -12,6 +12,7 @@ import { BodyUsedError, LocalProtocolError } from "../errors.ts";
 import {
   type BodyReader,
   type ChunkSource,
+  ignore,
   isArrayBuffer,
   MemoryReader,
   SourceReader,
@@ -69,6 +70,7 @@ export class RequestBody {
   /** What Content-Type says unless the caller does; null for none. */
   readonly contentType: string | null;
   readonly #content: Uint8Array | string | (() => ChunkSource);
+  readonly #stream: NodeStreamLike | null;
   #used = false;
 
   private constructor(
@@ -76,8 +78,10 @@ export class RequestBody {
     content: Uint8Array | string | (() => ChunkSource),
     length: number | null,
     contentType: string | null,
+    stream: NodeStreamLike | null = null,
   ) {
     this.kind = kind;
+    this.#stream = stream;
     this.length = length;
     this.contentType = contentType;
     this.#content = content;
@@ -106,7 +110,7 @@ export class RequestBody {
     if (isBlob(init)) return new RequestBody("factory", () => new PartsSource([init]), init.size, contentTypeOf(init));
     if (isNodeStream(init) || isWebStream(init)) {
       refuseSpent(init);
-      return new RequestBody("one-shot", () => streamSource(init), null, null);
+      return new RequestBody("one-shot", () => streamSource(init), null, null, isNodeStream(init) ? init : null);
     }
     if (Array.isArray(init)) {
       const parts = init.map(toBytes);
@@ -184,6 +188,14 @@ export class RequestBody {
   open(): BodyReader {
     if (typeof this.#content !== "function") return new MemoryReader(this.#content);
     return new SourceReader(this.length, () => this.#source());
+  }
+
+  /**
+   * The call has begun, and something is waited for before the body is opened: should a stream break meanwhile, that is
+   * told when it is opened and ends no process.
+   */
+  guard(): void {
+    if (!this.#used) this.#stream?.on("error", ignore);
   }
 
   /** Gives up a body that will not be sent: a stream that nobody opened is destroyed. */

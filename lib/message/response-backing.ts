@@ -55,6 +55,8 @@ export interface ResponseBacking {
   trailers(): FieldLines | null;
   timings(): Timings | null;
   readonly connection: ConnectionInfo | null;
+  /** Calls `fn` once the last byte came off the wire or none will come: at once where that is so. */
+  whenOver?(fn: () => void): void;
 }
 
 export interface ResponseInit {

@@ -34,16 +34,28 @@ const UTF8 = new TextDecoder();
 const FROM_BACKING = Symbol("from backing");
 
 let make: (backing: ResponseBacking) => Response;
+let setRedirected: (response: Response) => void;
+let closeAndWait: (response: Response) => Promise<void> | null;
 
 export class Response {
   readonly #backing: ResponseBacking;
   #headers: Headers | null = null;
   #trailers: Headers | null = null;
   #body: ResponseBody | null = null;
+  #redirected = false;
 
   static {
     // The constructor's types are the standard's; the symbol says what really comes.
     make = (backing) => new Response(FROM_BACKING as never, backing as never);
+    setRedirected = (response) => {
+      response.#redirected = true;
+    };
+    closeAndWait = (response) => {
+      const backing = response.#backing;
+      response.#reading()?.close();
+      if (backing.trailers() !== null || backing.whenOver === undefined) return null;
+      return new Promise((resolve) => backing.whenOver?.(resolve));
+    };
   }
 
   /**
@@ -102,7 +114,7 @@ export class Response {
   }
 
   get redirected(): boolean {
-    return this.#backing.redirected;
+    return this.#redirected || this.#backing.redirected;
   }
 
   /** "1.0" or "1.1", as the peer said it. */
@@ -218,11 +230,12 @@ export class Response {
    */
   clone(): Response {
     const reading = this.#reading();
-    if (reading === null) return make(this.#backing);
-    if (!reading.usable) throw usedError();
+    if (reading !== null && !reading.usable) throw usedError();
+    const copy = make(this.#backing);
+    copy.#redirected = this.#redirected;
+    if (reading === null) return copy;
     const [mine, theirs] = reading.tee();
     this.#body = new ResponseBody(mine);
-    const copy = make(this.#backing);
     copy.#body = new ResponseBody(theirs);
     return copy;
   }
@@ -270,4 +283,19 @@ export class Response {
 /** Makes the Response of an exchange. */
 export function responseOf(backing: ResponseBacking): Response {
   return make(backing);
+}
+
+/** Says of the answer that ends a chain that it does. */
+export function markRedirected(response: Response): void {
+  setRedirected(response);
+}
+
+/**
+ * `close()` for who will need the connection next.
+ *
+ * @returns settles when the connection is through with the body, drained or given up; null where it is already, or where
+ *   nobody can tell
+ */
+export function drained(response: Response): Promise<void> | null {
+  return closeAndWait(response);
 }

@@ -38,6 +38,10 @@ describe("parseArgs()", () => {
     ["milliseconds", ["--timeout=750ms", URL1], { timeoutMs: 750 }],
     ["curl's name of it", ["--max-time", "3", URL1], { timeoutMs: 3000 }],
     ["a limit too short for a clock is still one", ["-m", "0.0001", URL1], { timeoutMs: 1 }],
+    ["no redirects unless asked for", [URL1], { location: false, redirectsMax: null }],
+    ["redirects", ["-L", URL1], { location: true, redirectsMax: null }],
+    ["a limit of redirects", ["--location", "--max-redirs=3", URL1], { location: true, redirectsMax: 3 }],
+    ["a limit of no redirects", ["-L", "--max-redirs", "0", URL1], { redirectsMax: 0 }],
     ["no limit", ["-m", "0", URL1], { timeoutMs: 0 }],
   ];
   test.each(same)("reads %s", (_, argv, expected) => {

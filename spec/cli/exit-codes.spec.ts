@@ -23,6 +23,8 @@ describe("exitKindOf()", () => {
       28,
     ],
     ["the platform's time limit", Object.assign(new Error("x"), { name: "TimeoutError" }), 28],
+    ["a redirect of a loop", new errors.TooManyRedirectsError(10, "x", { status: 302, url: "u", location: "u" }), 47],
+    ["a redirect to nowhere", new errors.RedirectError("x", { status: 302, url: "u", location: null }), 47],
     ["a handshake that failed", new errors.TlsError("x", { cause: coded("ERR_SSL_WRONG_VERSION_NUMBER") }), 35],
     ["a certificate nobody signed", new errors.TlsError("x", { cause: coded("DEPTH_ZERO_SELF_SIGNED_CERT") }), 60],
     ["a certificate of another name", new errors.TlsError("x", { cause: coded("ERR_TLS_CERT_ALTNAME_INVALID") }), 60],

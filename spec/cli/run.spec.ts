@@ -121,6 +121,36 @@ describe("stdout", () => {
   });
 });
 
+describe("redirects", () => {
+  /** Sends every path but /end to the next one. */
+  const redirecting = ({ text, socket }: SeenRequest) => {
+    if (text.startsWith("GET /end ")) socket.write(ok("the end\n"));
+    else socket.write("HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 5\r\n\r\nmoved");
+  };
+
+  test("run() does not follow them by itself", async () => {
+    await using server = await rawServer(redirecting);
+    expect(await cli([server.url])).toMatchObject({ code: 0, stdout: Buffer.from("moved") });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test("run() with -L follows them, over one connection, and draws the last one's timeline", async () => {
+    await using server = await rawServer(redirecting);
+    const result = await cli(["-L", "--timeline", server.url]);
+    expect(result).toMatchObject({ code: 0, stdout: Buffer.from("the end\n") });
+    expect(result.stderr).toContain(`GET ${server.url}/end`);
+    expect([server.requests.length, server.accepted]).toEqual([2, 1]);
+  });
+
+  test("run() with -L and --max-redirs ends a loop with curl's exit code", async () => {
+    await using server = await rawServer(({ socket }) =>
+      socket.write("HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"),
+    );
+    expect((await cli(["-L", "--max-redirs", "2", server.url])).code).toBe(47);
+    expect(server.requests).toHaveLength(3);
+  });
+});
+
 describe("the request", () => {
   test("run() with -d posts a form, its parts joined by &", async () => {
     await using server = await rawServer(sayOk);

@@ -252,6 +252,16 @@ describe("a process does not end", () => {
     expect(await script.ended).toMatchObject({ code: 0, printed: expect.stringMatching(/\ndata\n$/) });
   });
 
+  test("while a redirect waits for the connection that brought it", async () => {
+    await using peer = await scriptedPeer();
+    const script = new Script(peer.url(), `new Client().get(url).then((response) => response.text()).then(print);`);
+    const first = await peer.accept();
+    await first.readHead();
+    first.reply("HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 10\r\n\r\ndata"); // the rest never comes
+    await answering(peer, OK);
+    expect(await script.ended).toMatchObject({ code: 0, printed: expect.stringMatching(/\ndata\n$/) });
+  });
+
   test("while a request counts on a dial that an aborted one has left", async () => {
     await using peer = await scriptedPeer();
     const script = new Script(
