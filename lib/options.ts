@@ -165,9 +165,11 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
   ...REDIRECT_KINDS,
 };
 
-/** The options with every default in its place. `tls`, `dial` and `dialTls` stay absent where they were. */
-export type ResolvedOptions = Required<Omit<TransportOptions, "tls" | "dial" | "dialTls" | "trace">> &
-  Pick<TransportOptions, "tls" | "dial" | "dialTls" | "trace">;
+/** The options with every default in its place. */
+export type ResolvedOptions = Required<Omit<TransportOptions, OwnParts>> & {
+  readonly [Name in OwnParts]: TransportOptions[Name] | undefined;
+};
+type OwnParts = "tls" | "dial" | "dialTls" | "trace";
 
 export const VERSION = "0.1.0";
 
@@ -196,6 +198,11 @@ const DEFAULTS: ResolvedOptions = {
   maxDecompressRatio: 200,
   requireFraming: false,
   userAgent: `persistconn/${VERSION}`,
+  // Named, so that what a prototype brings along is not taken for the caller's.
+  tls: undefined,
+  dial: undefined,
+  dialTls: undefined,
+  trace: undefined,
 };
 
 /**
