@@ -251,14 +251,14 @@ class Dial implements Dialing {
   #expired(): void {
     const { dialTimeout, tlsHandshakeTimeout } = this.#shared.options;
     if (this.#phase === "tls") {
-      const text = `Cannot secure connection to ${this.#peer}: no end of the handshake within ${tlsHandshakeTimeout} ms`;
+      const text = `Cannot secure connection to ${this.#peer}: no end of the handshake within ${tlsHandshakeTimeout} ms (option tlsHandshakeTimeout)`;
       this.#fail(new TimeoutError("tls", "tlsHandshakeTimeout", tlsHandshakeTimeout, text, { safeToRetry: true }));
       return;
     }
     this.#race?.cancel("timeout");
     const cause = this.#dialError("the time is up", this.#race?.attempts ?? [], undefined);
     const missing = this.#phase === "dns" ? "no address" : "no connection";
-    const text = `Cannot connect to ${this.#peer}: ${missing} within ${dialTimeout} ms`;
+    const text = `Cannot connect to ${this.#peer}: ${missing} within ${dialTimeout} ms (option dialTimeout)`;
     this.#fail(new TimeoutError(this.#phase, "dialTimeout", dialTimeout, text, { safeToRetry: true, cause }));
   }
 

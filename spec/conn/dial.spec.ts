@@ -494,7 +494,7 @@ describe("Dialer.start(): giving up", () => {
       option: "dialTimeout",
       limit: 3000,
       safeToRetry: true,
-      message: "Cannot connect to slow.test:80: no address within 3000 ms",
+      message: "Cannot connect to slow.test:80: no address within 3000 ms (option dialTimeout)",
     });
     expect(clock.armed).toBe(0);
   });

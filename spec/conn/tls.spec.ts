@@ -293,7 +293,7 @@ describe("Dialer.start(): a handshake is given up", () => {
       phase: "tls",
       option: "tlsHandshakeTimeout",
       limit: 2000,
-      message: `Cannot secure connection to 127.0.0.1:${port}: no end of the handshake within 2000 ms`,
+      message: `Cannot secure connection to 127.0.0.1:${port}: no end of the handshake within 2000 ms (option tlsHandshakeTimeout)`,
     });
     expect(clock.armed).toBe(0);
     await until(() => accepted?.closed === true, "the close at the server");
