@@ -5,7 +5,7 @@ WASM     := lib/wire/llhttp/generated/llhttp-wasm.ts
 VITEST   := $(NODE_BIN)/vitest --config spec/vitest.config.ts
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec fuzz bench bench-quick interop articles build nightly fix clean
+.PHONY: help run test check spec fuzz bench bench-quick interop articles leaks build nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +42,7 @@ build: $(WASM) ## dist/: what is published
 	$(NODE_BIN)/tsc -p lib/tsconfig.json
 	@chmod +x dist/cli/main.js
 
-bench: build ## side by side with the peers: ARGS="--scenario get-2k-64 --rounds 7"
+bench: build ## side by side with the peers: ARGS="--scenario get-2kib-x64 --rounds 7"
 	cd bench && npm ci --no-audit --no-fund --loglevel=error && node --import tsx run.ts $(ARGS)
 
 bench-quick: build ## the same in under two minutes, to see that it runs
@@ -54,8 +54,12 @@ interop: $(WASM) ## against nginx, Apache, HAProxy, Caddy and Node: ARGS=--quick
 articles: $(WASM) ## the two articles as experiments
 	$(NODE_BIN)/tsx spec/articles/run.ts $(ARGS)
 
+leaks: $(WASM) ## a hundred thousand requests with aborts and closes, and what they leave: ARGS="10000 SEED"
+	node --expose-gc --import tsx spec/e2e/leaks.ts $(ARGS)
+
 nightly: check test ## everything, whole
 	$(MAKE) fuzz RUNS=50000
+	$(MAKE) leaks
 	$(MAKE) articles
 	$(MAKE) interop
 	$(MAKE) bench
