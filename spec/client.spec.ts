@@ -1,163 +1,332 @@
-/** What a Client makes of a call before it is sent: the verbs, default fields, credentials of a URL; and what it passes on. */
+/** The client over a round tripper that writes down what it is given: what a call becomes before it leaves. */
 
 import { describe, expect, test } from "vitest";
-import {
-  Client,
-  Headers,
-  LocalProtocolError,
-  type Request,
-  Response,
-  type RoundTripper,
-  Transport,
-} from "../lib/index.ts";
+import { Client, type ClientOptions, Request, Response, type RoundTripCall, Transport } from "../lib/index.ts";
+import { answer } from "./support/exchanges.ts";
+import { polluted } from "./support/polluted.ts";
 import { scriptedPeer } from "./support/scripted-peer.ts";
-import { Site } from "./support/site.ts";
+import { Upload } from "./support/upload.ts";
+import { VirtualClock } from "./support/virtual-clock.ts";
 
-const answering = () => new Site(() => new Response("ok"));
+const URL_ = "http://example.test/path";
 
-describe("Client sends", () => {
-  test("a GET, and its answer is read whole [TestClient]", async () => {
-    await using peer = await scriptedPeer();
-    const call = peer.client.get(peer.url("/robots.txt"));
-    const conn = await peer.accept();
-    await conn.expect(peer.head("GET /robots.txt"));
-    conn.reply("HTTP/1.1 200 OK\r\nLast-Modified: sometime\r\nContent-Length: 14\r\n\r\nUser-agent: go");
-    const response = await call;
-    expect([response.status, response.headers.get("last-modified")]).toEqual([200, "sometime"]);
-    expect(await response.text()).toMatch(/^User-agent:/);
+/** Answers everything with 200 and keeps it. */
+class Recorder {
+  readonly requests: Request[] = [];
+  readonly calls: (RoundTripCall | undefined)[] = [];
+
+  async roundTrip(request: Request, call?: RoundTripCall): Promise<Response> {
+    this.requests.push(request);
+    this.calls.push(call);
+    return new Response("ok");
+  }
+
+  get request(): Request {
+    return this.requests.at(-1) as Request;
+  }
+  get call(): RoundTripCall | undefined {
+    return this.calls.at(-1);
+  }
+}
+
+function recording(options: Omit<ClientOptions, "transport"> = {}): [Client, Recorder] {
+  const recorder = new Recorder();
+  return [new Client({ transport: recorder, ...options }), recorder];
+}
+
+describe("Client.request() and its kin", () => {
+  test.each(["get", "head", "options", "post", "put", "patch", "delete"] as const)("%s()", async (name) => {
+    const [client, recorder] = recording();
+    await client[name](URL_);
+    expect(recorder.request).toMatchObject({ method: name.toUpperCase(), url: URL_, body: null });
+    await client[name](URL_, { headers: { a: "1" } });
+    expect(recorder.request.method).toBe(name.toUpperCase());
+    expect(recorder.request.headers.get("a")).toBe("1");
   });
 
-  test("a HEAD, whose answer has its fields and no body [TestClientHead]", async () => {
-    await using peer = await scriptedPeer();
-    const call = peer.client.head(peer.url("/robots.txt"));
-    const conn = await peer.accept();
-    await conn.expect(peer.head("HEAD /robots.txt"));
-    conn.reply("HTTP/1.1 200 OK\r\nLast-Modified: sometime\r\nContent-Length: 14\r\n\r\n");
-    const response = await call;
-    expect(response.headers.get("last-modified")).toBe("sometime");
-    expect([response.body, await response.text()]).toEqual([null, ""]);
+  test("send a method as it is given: methods are case-sensitive (RFC 9110 §9.1)", async () => {
+    const [client, recorder] = recording();
+    await client.request("get", URL_);
+    expect(recorder.request.method).toBe("get");
+    await client.request("X-Purge", URL_, { body: "x" });
+    expect(recorder.request).toMatchObject({ method: "X-Purge", body: { length: 1 } });
   });
 
-  test("by get() a GET of the URL as it was given [TestGetRequestFormat]", async () => {
-    const site = answering();
-    await new Client({ transport: site }).get("http://dummy.faketld/");
-    expect(site.seen).toMatchObject([{ method: "GET", url: "http://dummy.faketld/", body: "" }]);
-    expect(site.seen[0]?.request.headers).toBeInstanceOf(Headers);
+  test("take a URL, a Request of ours and what looks like a standard one", async () => {
+    const [client, recorder] = recording();
+    await client.get(new URL(URL_));
+    expect(recorder.request.url).toBe(URL_);
+    await client.put(new Request(URL_, { headers: { a: "1" }, body: "x" }));
+    expect(recorder.request).toMatchObject({ method: "PUT", body: { length: 1 } });
+    expect(recorder.request.headers.get("a")).toBe("1");
+    await client.post(new globalThis.Request(URL_, { headers: { a: "2" } }));
+    expect(recorder.request.headers.get("a")).toBe("2");
   });
 
-  test("by post() a POST with body, length and type [TestPostRequestFormat]", async () => {
-    const site = answering();
-    const json = '{"key":"value"}';
-    await new Client({ transport: site }).post("http://dummy.faketld/", {
-      body: json,
-      headers: { "Content-Type": "application/json" },
-    });
-    const [seen] = site.seen;
-    expect(seen).toMatchObject({ method: "POST", url: "http://dummy.faketld/", body: json });
-    expect(seen?.request.headers.raw).toEqual([["Content-Type", "application/json"]]);
-    expect(seen?.request.body?.length).toBe(json.length);
+  test("take the parts of the request and of the call apart", async () => {
+    const [client, recorder] = recording();
+    const { signal } = new AbortController();
+    const trace = () => {};
+    const onInformation = () => {};
+    await client.post(URL_, { body: "x", headers: { a: "1" }, signal, trace, onInformation, bodyTimeout: 5 });
+    expect(recorder.request.headers.raw).toEqual([
+      ["Content-Type", "text/plain;charset=UTF-8"],
+      ["a", "1"],
+    ]);
+    expect(recorder.call).toEqual({ signal, trace, onInformation, bodyTimeout: 5 });
   });
 
-  test("by post() a form, repeated keys one by one [TestPostFormRequestFormat]", async () => {
-    const site = answering();
-    const client = new Client({ transport: site });
-    await client.post("http://dummy.faketld/", { form: { bar: ["baz", "qux & x"], foo: "bar", empty: "" } });
-    expect(site.seen[0]).toMatchObject({ method: "POST", body: "bar=baz&bar=qux+%26+x&foo=bar&empty=" });
-    expect(site.sent("content-type")).toEqual(["application/x-www-form-urlencoded;charset=UTF-8"]);
+  test("hand nothing on that was not given", async () => {
+    const [client, recorder] = recording();
+    await client.get(URL_);
+    expect(recorder.call).toBe(undefined);
+    await client.get(URL_, { headers: {} });
+    expect(recorder.call).toBe(undefined);
+    await client.get(URL_, { bodyTimeout: undefined } as object);
+    expect(recorder.call ?? {}).toEqual({});
   });
 
-  test("its default fields where the request has none of the name", async () => {
-    const site = answering();
+  test("reject, and never throw", async () => {
+    const [client] = recording();
+    for (const call of [
+      () => client.get("nowhere"),
+      () => client.get(URL_, null as never),
+      () => client.request(5 as never, URL_),
+      () => client.do(null as never),
+    ]) {
+      await expect(call()).rejects.toThrow();
+    }
+  });
+});
+
+describe("Client.do()", () => {
+  test("hands the caller's own request on, and gives the answer's as it is", async () => {
+    const [client, recorder] = recording();
+    const request = new Request(URL_, { body: "x", method: "POST" });
+    const res = await client.do(request);
+    expect(recorder.request).toBe(request);
+    expect(await res.text()).toBe("ok");
+  });
+
+  test("turns what a round tripper throws into a rejection, and gives the body up", async () => {
+    const mine = new Error("of the transport");
     const client = new Client({
-      transport: site,
+      transport: {
+        roundTrip() {
+          throw mine;
+        },
+      },
+    });
+    const body = new Upload();
+    await expect(client.post(URL_, { body })).rejects.toBe(mine);
+    expect(body.returned).toBe(1);
+  });
+
+  test("works with a signal: the call's own, or else the request's", async () => {
+    const [client, recorder] = recording();
+    const [mine, theirs] = [new AbortController(), new AbortController()];
+    const request = new Request(URL_, { signal: theirs.signal });
+    await client.do(request);
+    expect(recorder.call).toEqual({ signal: theirs.signal });
+    await client.do(request, { signal: mine.signal });
+    expect(recorder.call).toEqual({ signal: mine.signal });
+    await client.do(request, { signal: null });
+    expect(recorder.call).toEqual({ signal: theirs.signal });
+  });
+});
+
+describe("timeout", () => {
+  const setUp = (timeout?: number) => {
+    const clock = new VirtualClock();
+    const seen: (RoundTripCall | undefined)[] = [];
+    const transport = new Transport({}, clock);
+    transport.roundTrip = async (_, call) => {
+      seen.push(call);
+      return new Response();
+    };
+    return { clock, seen, client: new Client({ transport, ...(timeout === undefined ? {} : { timeout }) }) };
+  };
+
+  test("becomes a deadline on the transport's clock, from the call on", async () => {
+    const { clock, seen, client } = setUp(1_000);
+    await clock.advance(500);
+    await client.get(URL_);
+    expect(seen).toEqual([{ deadline: { at: 1_500, limit: 1_000 } }]);
+  });
+
+  test("of a call takes the place of the client's; 0 means none", async () => {
+    const { seen, client } = setUp(1_000);
+    await client.get(URL_, { timeout: 50 });
+    await client.get(URL_, { timeout: 0 });
+    await client.get(URL_, { timeout: undefined } as object);
+    expect(seen).toEqual([{ deadline: { at: 50, limit: 50 } }, {}, { deadline: { at: 1_000, limit: 1_000 } }]);
+  });
+
+  test("is none unless it is set", async () => {
+    const { seen, client } = setUp();
+    await client.get(URL_);
+    expect(seen).toEqual([undefined]);
+  });
+});
+
+describe("headers of the client", () => {
+  test("go out where the request has none of that name, in front of its own", async () => {
+    const [client, recorder] = recording({
       headers: [
-        ["X-One", "1"],
-        ["Accept", "a/b"],
+        ["X-A", "1"],
+        ["X-B", "2"],
+        ["x-b", "3"],
       ],
     });
-    await client.get("http://a.test/", { headers: { accept: "c/d" } });
-    expect(site.seen[0]?.request.headers.raw).toEqual([
-      ["X-One", "1"],
-      ["accept", "c/d"],
+    await client.get(URL_, { headers: { "x-a": "mine", "x-c": "4" } });
+    expect(recorder.request.headers.raw).toEqual([
+      ["X-B", "2"],
+      ["x-b", "3"],
+      ["x-a", "mine"],
+      ["x-c", "4"],
     ]);
+  });
+
+  test("do not change the caller's Request, which can be sent elsewhere", async () => {
+    const [client, recorder] = recording({ headers: { "x-a": "1" } });
+    const request = new Request(URL_, { method: "POST", body: "x" });
+    await client.do(request);
+    expect(request.headers.has("x-a")).toBe(false);
+    expect(recorder.request.headers.get("x-a")).toBe("1");
+    expect(recorder.request.body).toBe(request.body);
+  });
+
+  test("do not take the place of the Content-Type that a body implies", async () => {
+    const [client, recorder] = recording({ headers: { "content-type": "text/html" } });
+    await client.post(URL_, { json: {} });
+    expect(recorder.request.headers.get("content-type")).toBe("application/json");
+  });
+
+  test("are read once, when the client is made", async () => {
+    const given: Record<string, string> = { "x-a": "1" };
+    const [client, recorder] = recording({ headers: given });
+    given["x-a"] = "2";
+    await client.get(URL_);
+    expect(recorder.request.headers.get("x-a")).toBe("1");
   });
 });
 
-describe("Client sends the user of a URL as Basic credentials", () => {
-  const cases: [string, string, Record<string, string>, string | null][] = [
-    ["with an empty password [TestEmptyPasswordAuth]", "http://gopher:@dummy.faketld/", {}, "gopher:"],
-    ["without a password", "http://gopher@dummy.faketld/", {}, "gopher:"],
-    ["with a password [TestBasicAuth]", "http://My%20User:My%20Pass@dummy.faketld/", {}, "My User:My Pass"],
-    ["as in the RFC [TestSetBasicAuth]", "http://Aladdin:open%20sesame@a.test/", {}, "Aladdin:open sesame"],
-    ["beyond ASCII", "http://us%C3%A9r:p@a.test/", {}, "usér:p"],
-    ["where the request has no fields [TestNoPanicOnRoundTripWithBasicAuth]", "http://foo:bar@a.test/", {}, "foo:bar"],
-    ["where it has others", "http://foo:bar@a.test/", { "X-A": "1" }, "foo:bar"],
-    ["not where there is none", "http://a.test/", {}, null],
-  ];
-  test.each(cases)("%s", async (_, url, headers, credentials) => {
-    const site = answering();
-    await new Client({ transport: site }).get(url, { headers });
-    const expected = credentials === null ? null : `Basic ${Buffer.from(credentials).toString("base64")}`;
-    expect(site.sent("authorization")).toEqual([expected]);
-    expect(site.seen[0]?.url).not.toMatch(/@/);
-  });
-
-  test("not where the caller says an Authorization [TestBasicAuthHeadersPreserved]", async () => {
-    const site = answering();
-    await new Client({ transport: site }).get("http://u:p@dummy.faketld/", { headers: { authorization: "Mine x" } });
-    expect(site.seen[0]?.request.headers.raw).toEqual([["authorization", "Mine x"]]);
-  });
-
-  test("once, in the place of the client's default Authorization", async () => {
-    const site = answering();
-    const client = new Client({ transport: site, headers: { Authorization: "Bearer default", "X-A": "1" } });
-    await client.get("http://u:p@a.test/");
-    await client.get("http://a.test/");
-    expect(site.seen[0]?.request.headers.raw).toEqual([
-      ["Authorization", "Basic dTpw"],
-      ["X-A", "1"],
-    ]);
-    expect(site.seen[1]?.request.headers.raw).toEqual([
-      ["Authorization", "Bearer default"],
-      ["X-A", "1"],
-    ]);
-  });
-
-  test("and writes them as they are on the wire", async () => {
-    await using peer = await scriptedPeer();
-    const call = peer.client.get(`http://Aladdin:open%20sesame@${peer.authority}/`);
-    const conn = await peer.accept();
-    await conn.expect(peer.head("GET /", "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
-    conn.reply("HTTP/1.1 204 No Content\r\n\r\n");
-    await (await call).close();
+describe("credentials in a URL", () => {
+  test("become Basic (RFC 7617), unless the request has an Authorization", async () => {
+    const [client, recorder] = recording();
+    await client.get("http://us%C3%A9r:p%3Ass@example.test/");
+    const basic = `Basic ${Buffer.from("us\u00e9r:p:ss").toString("base64")}`;
+    expect(recorder.request.headers.get("authorization")).toBe(basic);
+    expect(recorder.request.url).toBe("http://example.test/");
+    await client.get("http://user:pass@example.test/", { headers: { authorization: "Bearer x" } });
+    expect(recorder.request.headers.get("authorization")).toBe("Bearer x");
   });
 });
 
-describe("Client.closeIdleConnections()", () => {
-  test("is the transport's, whoever made that, and nothing where it has none [TestClientCloseIdleConnections]", () => {
-    let closed = 0;
-    const roundTrip = async () => new Response();
-    const having: RoundTripper & { closeIdleConnections(): void } = {
-      roundTrip,
-      closeIdleConnections: () => void closed++,
+describe("a polluted prototype", () => {
+  test("brings no option along", async () => {
+    const [, recorder] = recording();
+    const properties = {
+      timeout: 1,
+      signal: AbortSignal.abort(),
+      headers: { "x-evil": "1" },
+      trace: () => {},
+      onInformation: () => {},
+      bodyTimeout: 1,
+      body: "evil",
+      transport: 5,
     };
-    new Client({ transport: having }).closeIdleConnections();
-    expect(closed).toBe(1);
-    new Client({ transport: { roundTrip } }).closeIdleConnections();
-    new Client({ transport: new Transport() }).closeIdleConnections();
+    const calls = polluted(properties, () => {
+      const client = new Client({ transport: recorder });
+      return [client.get(URL_), client.get(URL_, {}), client.do(new Request(URL_), {})];
+    });
+    await Promise.all(calls);
+    for (const request of recorder.requests) {
+      expect(request.headers.raw).toEqual([]);
+      expect(request.body).toBe(null);
+    }
+    for (const call of recorder.calls) expect(call ?? {}).toEqual({});
+  });
+
+  test("brings none along for a transport either", async () => {
+    await using peer = await scriptedPeer();
+    const dialed: unknown[] = [];
+    const properties = {
+      dial: () => dialed.push("evil"),
+      deadline: { at: 0, limit: 0 },
+      trace: () => dialed.push("heard"),
+      onInformation: () => dialed.push("heard"),
+      bodyTimeout: 0.001,
+    };
+    await using transport = new Transport();
+    const calls = polluted(properties, () => [
+      transport.roundTrip(new Request(peer.url())),
+      transport.roundTrip(new Request(peer.url()), {}),
+    ]);
+    for (const call of calls) {
+      await answer(await peer.accept());
+      expect(await (await call).text()).toBe("ok");
+    }
+    expect(dialed).toEqual([]);
   });
 });
 
-test("Client gives an answer without a body as one that can be read and closed [TestClientPopulatesNilResponseBody]", async () => {
-  const client = new Client({ transport: new Site(() => new Response(null)) });
-  const response = await client.get("http://localhost/");
-  expect(await response.text()).toBe("");
-  await response.close();
-});
+describe("the transport of a client", () => {
+  test("is its own unless one is given; close() closes that one and no other", async () => {
+    const own = new Client();
+    expect(own.transport).toBeInstanceOf(Transport);
+    await own.close();
+    await expect(own.get(URL_)).rejects.toMatchObject({ code: "ERR_HTTP_TRANSPORT_CLOSED" });
 
-test("Client.do() refuses what is no Request, and what no option is", async () => {
-  const client = new Client({ transport: answering() });
-  await expect(client.do("http://a.test/" as unknown as Request)).rejects.toThrow(/must be a Request/); // JavaScript may
-  await expect(client.get("http://a.test/", { follow: true } as object)).rejects.toThrow(/Unknown option "follow"/);
-  await expect(client.get("ftp://a.test/")).rejects.toThrow(LocalProtocolError);
+    await using peer = await scriptedPeer();
+    const client = new Client({ transport: peer.transport });
+    expect(client.transport).toBe(peer.transport);
+    await client.close();
+    const call = client.get(peer.url());
+    await answer(await peer.accept());
+    expect(await (await call).text()).toBe("ok");
+  });
+
+  test("is closed with the client's scope", async () => {
+    let transport: unknown;
+    {
+      await using client = new Client();
+      transport = client.transport;
+    }
+    await expect((transport as Transport).roundTrip(new Request(URL_))).rejects.toMatchObject({
+      code: "ERR_HTTP_TRANSPORT_CLOSED",
+    });
+  });
+
+  test("gets closeIdleConnections() where it has that", async () => {
+    let closed = 0;
+    const recorder = new Recorder();
+    new Client({ transport: recorder }).closeIdleConnections();
+    const transport = Object.assign(recorder, { closeIdleConnections: () => closed++ });
+    new Client({ transport }).closeIdleConnections();
+    expect(closed).toBe(1);
+  });
+
+  test("may be one around another: recording, retry policies and mocks are round trippers", async () => {
+    await using peer = await scriptedPeer();
+    const statuses: number[] = [];
+    const client = new Client({
+      transport: {
+        async roundTrip(request, call) {
+          const response = await peer.transport.roundTrip(request, call);
+          statuses.push(response.status);
+          return response.status === 503 ? this.roundTrip(request, call) : response;
+        },
+      },
+    });
+    const call = client.post(peer.url(), { body: "again" });
+    const conn = await peer.accept();
+    for (const status of [503, 503, 200]) {
+      await conn.readHead();
+      await conn.expect("again");
+      conn.reply(`HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`);
+    }
+    expect((await call).status).toBe(200);
+    expect(statuses).toEqual([503, 503, 200]);
+  });
 });
