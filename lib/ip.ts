@@ -72,23 +72,23 @@ function parseV4(text: string): IpBytes | null {
 function parseV6(text: string): IpBytes | null {
   const gap = text.indexOf("::");
   if (gap < 0) {
-    const bytes = groups(text);
+    const bytes = groups(text, true);
     return bytes?.length === 16 ? bytes : null;
   }
   if (text.includes("::", gap + 1)) return null;
-  const head = gap === 0 ? [] : groups(text.slice(0, gap));
-  const tail = gap + 2 === text.length ? [] : groups(text.slice(gap + 2));
+  const head = gap === 0 ? [] : groups(text.slice(0, gap), false);
+  const tail = gap + 2 === text.length ? [] : groups(text.slice(gap + 2), true);
   if (head === null || tail === null) return null;
   const missing = 16 - head.length - tail.length;
   return missing < 2 ? null : [...head, ...new Array<number>(missing).fill(0), ...tail];
 }
 
-/** Groups of sixteen bits, the last two perhaps as an IPv4 address. */
-function groups(text: string): number[] | null {
+/** Groups of sixteen bits; the last two of an address may be written as IPv4. */
+function groups(text: string, atEnd: boolean): number[] | null {
   const bytes: number[] = [];
   const parts = text.split(":");
   for (const [i, part] of parts.entries()) {
-    if (i === parts.length - 1 && part.includes(".")) {
+    if (atEnd && i === parts.length - 1 && part.includes(".")) {
       const four = parseV4(part);
       if (four === null) return null;
       bytes.push(...four);
