@@ -39,7 +39,7 @@ interface Bypass {
 }
 
 /** The rules of one environment, read once. */
-export class EnvironmentProxies {
+class EnvironmentProxies {
   readonly #http: () => ProxyServer | null;
   readonly #https: () => ProxyServer | null;
   readonly #httpName: string | null;
@@ -192,12 +192,9 @@ function bypassOf(entry: string): Bypass | null {
   const domain = ascii(suffix.slice(1));
   return {
     entry,
-    // An address is in no domain; one with a zone may end like one, and is still none (CVE-2025-22870).
+    // An address is in no domain, also one whose zone ends like it (CVE-2025-22870): `parseIp` leaves the zone out.
     matches: (name, other, ip) =>
-      ip === null &&
-      !name.includes(":") &&
-      (name.endsWith(`.${domain}`) || (!onlyBelow && name === domain)) &&
-      samePort(other),
+      ip === null && (name.endsWith(`.${domain}`) || (!onlyBelow && name === domain)) && samePort(other),
   };
 }
 

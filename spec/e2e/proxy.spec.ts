@@ -4,7 +4,7 @@
  */
 
 import { execFile } from "node:child_process";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { inspect, promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import {
@@ -14,6 +14,7 @@ import {
   HttpError,
   ProxyError,
   RemoteProtocolError,
+  Request,
   TimeoutError,
   type TraceEvent,
   Transport,
@@ -191,6 +192,23 @@ describe("Transport with a proxy", () => {
     const call = failure(c.client.get("http://origin.test/", { signal: leaks().watch(abort.signal) }));
     abort.abort("enough");
     expect(await call).toBe("enough");
+
+    // One that ends the call itself, in the middle of being asked.
+    const own = new AbortController();
+    await using ending = through({
+      proxy: () => {
+        own.abort("by the function");
+        return null;
+      },
+    });
+    const ended = ending.client.get("http://127.0.0.1:9/", { signal: leaks().watch(own.signal) });
+    expect(await failure(ended)).toBe("by the function");
+    // One that fails when the time of the call is over already: nobody looks at that any more.
+    await using failing = through({ proxy: () => Promise.reject(new Error("too late")) });
+    const deadline = { at: failing.transport.clock.now() - 1, limit: 1 };
+    const request = new Request("http://127.0.0.1:9/");
+    expect(await failure(failing.transport.roundTrip(request, { deadline }))).toMatchObject({ option: "timeout" });
+    await turns(5);
 
     let answer = (_: null) => {};
     const late = through({ proxy: () => new Promise<null>((resolve) => (answer = resolve)) });
@@ -648,6 +666,40 @@ describe("a dialer of the caller's", () => {
       }
     }
     expect(dialed).toEqual([plainProxy.port, plainProxy.port, proxy.port, proxy.port]);
+  });
+});
+
+describe("bytes that come through onread before the dialer has returned", () => {
+  test("are the first that the tunnel's opening reads", async () => {
+    await using origin = await rawOrigin();
+    const sockets: Socket[] = [];
+    const hasty = createServer((socket) => {
+      sockets.push(socket);
+      socket.on("error", () => {});
+      socket.write("HTTP/1.1 200 OK\r\n\r\n"); // before it was asked
+      socket.once("data", (bytes) => {
+        const upstream = connect(origin.port, "127.0.0.1");
+        sockets.push(upstream);
+        upstream.write(bytes.subarray(bytes.indexOf("\r\n\r\n") + 4)); // the request may have come along
+        socket.pipe(upstream).pipe(socket);
+      });
+    });
+    await new Promise<void>((resolve) => hasty.listen(0, "127.0.0.1", resolve));
+    const { port } = hasty.address() as AddressInfo; // it listens on TCP
+    await using c = through({
+      proxy: `http://127.0.0.1:${port}`,
+      proxyTunnel: true,
+      dial: async ({ host, port, onread }) => {
+        const socket = connect({ host, port, onread, allowHalfOpen: true });
+        await until(() => socket.bytesRead > 0, "the proxy has spoken");
+        return socket;
+      },
+    });
+    for (let i = 0; i < 2; i++) {
+      expect(await (await c.client.get(origin.url())).text()).toBe("the origin saw GET / HTTP/1.1");
+    }
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => hasty.close(resolve));
   });
 });
 

@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 
-export interface RawServer extends AsyncDisposable {
+interface RawServer extends AsyncDisposable {
   readonly port: number;
   readonly sockets: readonly Socket[];
   /** In the order in which they came, over all connections; latin1. */
