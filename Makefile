@@ -48,7 +48,7 @@ bench: build ## side by side with the peers: ARGS="--scenario get-2kib-x64 --rou
 bench-quick: build ## the same in under two minutes, to see that it runs
 	cd bench && npm ci --no-audit --no-fund --loglevel=error && node --import tsx run.ts --quick $(ARGS)
 
-interop: $(WASM) ## against nginx, Apache, HAProxy, Caddy and Node: ARGS=--quick
+interop: $(WASM) ## against nginx, Apache, HAProxy, Caddy, Node, Squid, Tinyproxy, Dante: ARGS=--quick
 	$(NODE_BIN)/tsx spec/interop/run.ts $(ARGS)
 
 articles: $(WASM) ## the two articles as experiments

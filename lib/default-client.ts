@@ -1,14 +1,20 @@
 /**
  * The client behind the functions of the module: `get(url)` and its kin. Made when this file is loaded, which costs
- * nothing to speak of: no connection, no parser and no timer is there before the first call.
+ * nothing to speak of: no connection, no parser and no timer is there before the first call. It goes through the proxies that the
+ * environment names, as Go's does; a Transport of one's own does that where it is told to.
  *
  * Go net/http DefaultClient.
  */
 
 import { type CallInit, Client, type RequestInput } from "./client.ts";
 import type { Response } from "./message/response.ts";
+import { proxyFromEnvironment } from "./proxy/environment.ts";
+import { Transport } from "./transport.ts";
 
-export const defaultClient: Client = /* @__PURE__ */ new Client();
+/** It belongs to everybody: `close()` of it closes nothing, `closeIdleConnections()` what is idle. */
+export const defaultClient: Client = /* @__PURE__ */ new Client({
+  transport: /* @__PURE__ */ new Transport({ proxy: proxyFromEnvironment }),
+});
 
 /** `defaultClient.request`: any method, as given. */
 export function request(method: string, url: RequestInput, init?: CallInit): Promise<Response> {

@@ -16,6 +16,8 @@ export interface ErrorFacts {
   phase?: Phase;
   /** `scheme://host:port` of the request, without credentials. */
   origin?: string;
+  /** URL of the proxy, without credentials, where it is the proxy or the way to it that failed. */
+  proxy?: string;
   /** 1 for the first attempt of a call; each retry adds one. */
   attempt?: number;
   /** Whether the connection had been in the pool before, or was dialed for another request. */
@@ -51,6 +53,7 @@ export type Phase =
 const FACT_NAMES = [
   "phase",
   "origin",
+  "proxy",
   "attempt",
   "reused",
   "bytesSubmitted",
@@ -66,6 +69,7 @@ export abstract class HttpError extends Error {
   // Declared, not defined: an error has the fields that it knows, and shows no others.
   declare readonly phase?: Phase;
   declare origin?: string;
+  declare proxy?: string;
   declare attempt?: number;
   declare reused?: boolean;
   declare bytesSubmitted?: number;
@@ -198,6 +202,33 @@ export class DialError extends HttpError {
   constructor(message: string, attempts: readonly DialAttempt[], facts?: ErrorFacts) {
     super(message, { safeToRetry: true, ...facts });
     this.attempts = attempts;
+  }
+}
+
+/** What a proxy has answered to CONNECT, where it was not a tunnel. */
+export interface ProxyAnswer {
+  readonly status: number;
+  /** As received, in order. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** The start of the body as latin1, 4 KiB at most: proxies say in it what they have against the request. */
+  readonly body: string;
+}
+
+/**
+ * The proxy refused, failed or cannot be used as it was given. Nothing of the request was sent. `status` is null where it
+ * did not answer in HTTP. Its credentials stand nowhere in this error.
+ */
+export class ProxyError extends HttpError {
+  override readonly name = "ProxyError";
+  readonly code = "ERR_HTTP_PROXY";
+  readonly status: number | null;
+  readonly headers: ProxyAnswer["headers"];
+  readonly body: string;
+  constructor(message: string, answer: ProxyAnswer | null, facts?: ErrorFacts) {
+    super(message, { phase: "proxy", safeToRetry: true, ...facts });
+    this.status = answer?.status ?? null;
+    this.headers = answer?.headers ?? [];
+    this.body = answer?.body ?? "";
   }
 }
 

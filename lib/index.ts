@@ -1,5 +1,6 @@
 /** The public names; nothing is defined here. */
 
+export { type AddressKind, addressKind, denyLinkLocalAddresses, denyPrivateAddresses } from "./address-policy.ts";
 export { type CallInit, type CallOptions, Client, type ClientOptions, type RequestInput } from "./client.ts";
 export type { Clock, Deadline } from "./clock.ts";
 export type { UserDial, UserDialTarget } from "./conn/dial.ts";
@@ -20,6 +21,8 @@ export {
   LocalProtocolError,
   type Phase,
   PoolTimeoutError,
+  type ProxyAnswer,
+  ProxyError,
   RedirectError,
   RemoteProtocolError,
   TimeoutError,
@@ -32,7 +35,14 @@ export { Request, type RequestInit } from "./message/request.ts";
 export type { BodyInit } from "./message/request-body.ts";
 export { type ConnectionInfo, Response, type ResponseInit } from "./message/response.ts";
 export type { Timings } from "./message/timings.ts";
-export type { CallTimeLimits, TransportOptions } from "./options.ts";
+export type { CallTimeLimits, ProxyConnectResponse, ProxyOption, TransportOptions } from "./options.ts";
+export {
+  type Environment,
+  environmentProxy,
+  explainProxy,
+  type ProxyExplanation,
+  proxyFromEnvironment,
+} from "./proxy/environment.ts";
 export { readResponse } from "./read-response.ts";
 export { type CheckRedirect, errUseLastResponse, type RedirectOptions } from "./redirect-options.ts";
 export type { TraceEvent, TraceGroup, TraceListener, TraceOption } from "./trace.ts";

@@ -8,6 +8,7 @@
 import { isAbortSignal } from "./abort.ts";
 import type { UserDial } from "./conn/dial.ts";
 import type { TlsOptions } from "./conn/tls.ts";
+import type { Headers, HeadersInit } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
 import type { TraceGroup, TraceOption } from "./trace.ts";
 
@@ -80,8 +81,43 @@ export interface TransportOptions extends CallTimeLimits {
   dial?: UserDial;
   /** Replaces dialer and TLS for `https`: gives a secured one. */
   dialTls?: UserDial;
+  /**
+   * Asked for each IP address before it is dialed, a proxy's too, and for each target behind a proxy that is an address
+   * itself: false refuses it. Not asked where `dial` or `dialTls` takes the dialing over. See `denyPrivateAddresses`.
+   */
+  allowAddress?: (address: string, port: number) => boolean;
+  /**
+   * The proxy of all requests, or a function that gives the one of a URL (null: none). `http`, `https`, `socks5` and
+   * `socks5h` URLs; text without a scheme is taken for `http`. Default: none; `proxyFromEnvironment` is made for this.
+   */
+  proxy?: ProxyOption;
+  /** Whether `http` targets too go through a CONNECT tunnel of an HTTP proxy. Default false. */
+  proxyTunnel?: boolean;
+  /** Fields of CONNECT requests, or a function that gives them for a proxy (its URL without credentials) and a target. */
+  proxyConnectHeader?: HeadersInit | ((proxy: URL, target: string) => HeadersInit | Promise<HeadersInit>);
+  /** Sees each answer to CONNECT before its status is judged; what it throws fails the dial. */
+  onProxyConnectResponse?: (response: ProxyConnectResponse) => void | Promise<void>;
+  /** From the connection to the proxy to the tunnel: CONNECT or SOCKS, and your functions. Default 60 s, as Go. */
+  proxyConnectTimeout?: number;
   /** Hears what happens on every call, dial and connection. */
   trace?: TraceOption;
+}
+
+export type ProxyOption =
+  | string
+  | URL
+  | null
+  | ((url: URL) => string | URL | null | undefined | Promise<string | URL | null | undefined>);
+
+/** What a proxy has answered to CONNECT. */
+export interface ProxyConnectResponse {
+  /** The proxy's URL, without credentials. */
+  readonly proxy: string;
+  /** Where the tunnel leads: `host:port`. */
+  readonly target: string;
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Headers;
 }
 
 type Kind =
@@ -96,7 +132,9 @@ type Kind =
   | "signal"
   | "deadline"
   | "redirect"
-  | "policy";
+  | "policy"
+  | "proxy"
+  | "fields";
 
 const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   writeTimeout: "duration",
@@ -126,6 +164,12 @@ const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   tls: "object",
   dial: "function",
   dialTls: "function",
+  allowAddress: "function",
+  proxy: "proxy",
+  proxyTunnel: "boolean",
+  proxyConnectHeader: "fields",
+  onProxyConnectResponse: "function",
+  proxyConnectTimeout: "duration",
   trace: "trace",
 };
 
@@ -165,11 +209,13 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
   ...REDIRECT_KINDS,
 };
 
+/** What has no default, and stays absent where it was. */
+type Absent = "tls" | "dial" | "dialTls" | "allowAddress" | "proxyConnectHeader" | "onProxyConnectResponse" | "trace";
+
 /** The options with every default in its place. */
-export type ResolvedOptions = Required<Omit<TransportOptions, OwnParts>> & {
-  readonly [Name in OwnParts]: TransportOptions[Name] | undefined;
+export type ResolvedOptions = Required<Omit<TransportOptions, Absent>> & {
+  readonly [Name in Absent]: TransportOptions[Name] | undefined;
 };
-type OwnParts = "tls" | "dial" | "dialTls" | "trace";
 
 export const VERSION = "0.1.0";
 
@@ -191,6 +237,9 @@ const DEFAULTS: ResolvedOptions = {
   maxResponseHeaderBytes: 256 * 1024,
   maxResponseHeaders: 1000,
   max1xxResponses: 32,
+  proxy: null,
+  proxyTunnel: false,
+  proxyConnectTimeout: 60_000,
   tcpKeepAlive: 30_000,
   noDelay: true,
   replay: "nothing-written",
@@ -202,6 +251,9 @@ const DEFAULTS: ResolvedOptions = {
   tls: undefined,
   dial: undefined,
   dialTls: undefined,
+  allowAddress: undefined,
+  proxyConnectHeader: undefined,
+  onProxyConnectResponse: undefined,
   trace: undefined,
 };
 
@@ -289,6 +341,12 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
       }
       return;
     }
+    case "proxy":
+      if (typeof value === "string" || typeof value === "function" || value === null || value instanceof URL) return;
+      throw wrongType(name, "a string, a URL, a function or null", value);
+    case "fields":
+      if (typeof value === "function" || (typeof value === "object" && value !== null)) return;
+      throw wrongType(name, "what headers can be made of, or a function", value);
     case "object":
       if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
       return;

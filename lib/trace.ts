@@ -47,11 +47,23 @@ export type TraceDetail =
   | { readonly type: "pool-assigned"; readonly reused: boolean; readonly served: number }
   | { readonly type: "connection-idle" }
   // dial
-  | { readonly type: "dial-start"; readonly host: string; readonly port: number }
+  | {
+      readonly type: "dial-start";
+      readonly host: string;
+      readonly port: number;
+      /** The proxy's URL, without credentials; absent where there is none. */
+      readonly proxy?: string;
+    }
   | { readonly type: "dns-done"; readonly addresses: readonly string[] }
   | { readonly type: "connect-start"; readonly address: string; readonly port: number }
   | { readonly type: "connect-done"; readonly tried: DialAttempt }
   | { readonly type: "tls-done"; readonly protocol: string | null; readonly resumed: boolean }
+  | { readonly type: "tunnel-start"; readonly proxy: string; readonly target: string }
+  | {
+      readonly type: "tunnel-done";
+      /** What the proxy answered to CONNECT; null for SOCKS. */
+      readonly status: number | null;
+    }
   | {
       readonly type: "dial-done";
       /** The id of the new connection. */
@@ -140,6 +152,8 @@ const GROUP_OF: Record<TraceDetail["type"], number> = {
   "connect-start": TRACE_DIAL,
   "connect-done": TRACE_DIAL,
   "tls-done": TRACE_DIAL,
+  "tunnel-start": TRACE_DIAL,
+  "tunnel-done": TRACE_DIAL,
   "dial-done": TRACE_DIAL,
   "dial-failed": TRACE_DIAL,
   "request-write": TRACE_CONN,

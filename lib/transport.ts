@@ -13,7 +13,7 @@ import { onAbort } from "./abort.ts";
 import { detached } from "./boundary.ts";
 import { type Clock, type Deadline, systemClock } from "./clock.ts";
 import type { Conduit } from "./conn/conduit.ts";
-import { Dialer, type Dialing, type DialTarget, type DialTrace } from "./conn/dial.ts";
+import { Dialer, type Dialing, type DialTarget } from "./conn/dial.ts";
 import { Exchange, type ExchangeCaller } from "./conn/exchange.ts";
 import { type ConnOwner, PersistConn } from "./conn/persist-conn.ts";
 import {
@@ -24,10 +24,9 @@ import {
   TimeoutError,
   TransportClosedError,
 } from "./errors.ts";
-import { acceptEncoding } from "./message/decode.ts";
 import { type Headers, headersOver } from "./message/headers.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
-import { type Destination, Request } from "./message/request.ts";
+import { Request } from "./message/request.ts";
 import type { BodyReader } from "./message/request-body.ts";
 import type { Response } from "./message/response.ts";
 import {
@@ -40,7 +39,6 @@ import {
   timeLimitsOf,
 } from "./options.ts";
 import { outgoingHead } from "./outgoing-head.ts";
-import { connKey } from "./pool/conn-key.ts";
 import { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
 import { WantConn } from "./pool/want-conn.ts";
@@ -56,7 +54,8 @@ import {
   type Tracer,
   tracerOf,
 } from "./trace.ts";
-import { HeadWriter } from "./wire/head-writer.ts";
+import { TunnelDial, type TunnelTrace } from "./tunnel-dial.ts";
+import { authorityOf, type Way, Ways } from "./way.ts";
 import type { ResponseHead } from "./wire/parser-events.ts";
 import type { WritableHead } from "./wire/request-writer.ts";
 
@@ -205,8 +204,8 @@ class Core {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
-  readonly heads: HeadWriter;
-  /** Whether code of the caller's dials. */
+  readonly ways: Ways;
+  /** Whether code of the caller's takes part in dials. */
   readonly dialsByCaller: boolean;
   readonly pool: Pool<Lease, Call>;
   readonly #dialer: Dialer;
@@ -225,16 +224,10 @@ class Core {
     this.clock = clock;
     this.options = options;
     this.tracer = tracerOf(options.trace);
-    this.dialsByCaller = options.dial !== undefined || options.dialTls !== undefined;
-    this.heads = new HeadWriter({
-      userAgent: options.userAgent,
-      get acceptEncoding() {
-        return options.decompress ? acceptEncoding() : null;
-      },
-      absoluteForm: false,
-      close: !options.keepAlive,
-      extra: [],
-    });
+    const { dial, dialTls, allowAddress, proxyConnectHeader, onProxyConnectResponse } = options;
+    const taking = [dial, dialTls, allowAddress, proxyConnectHeader, onProxyConnectResponse];
+    this.dialsByCaller = taking.some((option) => option !== undefined);
+    this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
     this.pool = new Pool(
       {
@@ -263,18 +256,22 @@ class Core {
   /** Dials for a slot. The call is the one that asked; the dial may outlive it and serve another. */
   #dial(slot: Slot<Lease>, call: Call): void {
     call.ownsSlot();
-    const { target, trace } = call;
+    const { way, trace } = call;
+    const { target, proxy } = way;
     const dial = new DialInProgress(this.clock);
     this.#dials.set(slot, dial); // before a listener can end the call, and the pool abandon or detach its dial
-    if (trace.mask & TRACE_DIAL) trace.emit({ type: "dial-start", host: target.host, port: target.port });
+    if (trace.mask & TRACE_DIAL) {
+      const { host, port } = target;
+      trace.emit({ type: "dial-start", host, port, ...(proxy === null ? {} : { proxy: proxy.shown }) });
+    }
     if (isClosed(slot)) return; // nobody else wants it
-    const dialing = call.inContext(() => this.#dialer.start(target, dial.abort.signal, dialTrace(call)));
+    const dialing = call.inContext(() => this.#startDial(way, dial.abort.signal, dialTrace(call)));
     dial.begun(dialing);
     dialing.promise.then(
       (conduit) => {
         if (!this.#ended(slot)) return conduit.destroy(); // abandoned while its success was on the way
         this.#dialed++;
-        const lease = detached(() => new Lease(this, slot, conduit, peerOf(target))); // its loops will serve others
+        const lease = detached(() => new Lease(this, slot, conduit, way)); // its loops will serve others
         this.#leases.add(lease);
         if (trace.mask & TRACE_DIAL) {
           const { localAddress, localPort } = conduit.facts;
@@ -285,10 +282,18 @@ class Core {
       (error: unknown) => {
         if (!this.#ended(slot)) return;
         this.#dialsFailed++;
+        // A request that goes to the proxy itself: what failed is the way to the proxy.
+        if (proxy !== null && !way.tunnel && error instanceof HttpError) error.addFacts({ proxy: proxy.shown });
         if (trace.mask & TRACE_DIAL) trace.emit({ type: "dial-failed", error });
-        this.pool.dialFailed(slot, error as Error); // the dialer rejects with its own error classes only
+        this.pool.dialFailed(slot, error as Error); // its own error classes, or what a hook of the caller's threw
       },
     );
+  }
+
+  #startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing {
+    const { proxy } = way;
+    if (proxy === null || !way.tunnel) return this.#dialer.start(way.target, signal, trace);
+    return new TunnelDial(this.#dialer, this.clock, this.options, { ...way, proxy }, signal, trace);
   }
 
   #ended(slot: Slot<Lease>): boolean {
@@ -420,7 +425,7 @@ class Lease implements ConnOwner {
   readonly #core: Core;
   exchange: Exchange | null = null;
 
-  constructor(core: Core, slot: Slot<Lease>, conduit: Conduit, peer: string) {
+  constructor(core: Core, slot: Slot<Lease>, conduit: Conduit, { target, proxy }: Way) {
     this.#core = core;
     this.slot = slot;
     this.conn = new PersistConn({
@@ -433,7 +438,8 @@ class Lease implements ConnOwner {
         headerCountMax: core.options.maxResponseHeaders,
         informationMax: core.options.max1xxResponses,
       },
-      peer,
+      peer: peerOf(target),
+      ...(proxy === null ? {} : { proxy: proxy.shown }),
     });
   }
 
@@ -466,9 +472,9 @@ class Lease implements ConnOwner {
  * it permits.
  */
 class Call implements ExchangeCaller {
-  readonly target: DialTarget;
-  readonly key: string;
   readonly trace: CallTrace;
+  /** Set by `start()` before the call meets the pool. */
+  way!: Way;
   readonly #core: Core;
   readonly #request: Request;
   readonly #call: OwnCall;
@@ -510,9 +516,6 @@ class Call implements ExchangeCaller {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#limits = call === NO_CALL ? core.options : timeLimitsOf(core.options, call);
-    const { key, target } = wayTo(request.destination);
-    this.target = target;
-    this.key = key;
     // Where code of the caller's may run later. A body looks after itself, but for one that is opened again.
     const hooked = call.trace !== undefined || call.onInformation !== undefined;
     if (hooked || request.trailers !== null || request.body?.kind === "factory" || core.dialsByCaller) {
@@ -546,6 +549,7 @@ class Call implements ExchangeCaller {
   start(): void {
     const core = this.#core;
     const { signal, deadline } = this.#call;
+    let found: Way | Promise<Way>;
     core.calls++;
     if (this.trace.mask & TRACE_CALL) {
       this.trace.emit({ type: "call-start", method: this.#request.method, url: this.#request.url });
@@ -553,9 +557,12 @@ class Call implements ExchangeCaller {
     try {
       // A body that can be read only once is ours from here on, so it is opened before anything can fail.
       this.#body = this.#request.body?.open() ?? null;
-      if (core.closed !== null) throw closedError();
-      if (signal?.aborted) throw signal.reason;
-      this.#head = core.heads.write(outgoingHead(this.#request, this.#body));
+      this.#requireGoingOn();
+      found = core.ways.find(this.#request.destination);
+      if (found instanceof Promise)
+        found.catch(() => {}); // it is looked at below, unless the call ends before
+      else this.#take(found);
+      this.#requireGoingOn(); // a function that chose the proxy may have ended either
     } catch (error) {
       return this.#finish(error);
     }
@@ -569,12 +576,48 @@ class Call implements ExchangeCaller {
         KEEP_ALIVE,
       );
     }
-    this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before
+    this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before, but for a proxy
+    if (!(found instanceof Promise)) return this.#enqueue();
+    found.then(
+      (way) => this.#wayFound(way),
+      (error: unknown) => {
+        if (!this.#isOver) this.#finish(error);
+      },
+    );
+  }
+
+  /** @throws the reason of an abort, or a TransportClosedError */
+  #requireGoingOn(): void {
+    if (this.#core.closed !== null) throw closedError();
+    if (this.#call.signal?.aborted) throw this.#call.signal.reason;
+  }
+
+  /** @throws {LocalProtocolError} the request cannot be sent as it is */
+  #take(way: Way): void {
+    this.way = way;
+    this.#head = way.heads.write(outgoingHead(this.#request, this.#body));
+  }
+
+  /** A function of the caller took its time to say which proxy. */
+  #wayFound(way: Way): void {
+    if (this.#isOver) return;
+    try {
+      if (this.#core.closed !== null) throw closedError();
+      this.#take(way);
+    } catch (error) {
+      return this.#finish(error);
+    }
+    this.trace.queuedAt = this.#core.clock.now();
+    this.#enqueue();
+  }
+
+  #enqueue(): void {
+    const core = this.#core;
     this.#tracePoolWait();
     if (this.#isOver) return;
     this.#state = "waiting";
     const want = new WantConn<Lease, Call>(
-      this.key,
+      this.way.key,
       (slot) => this.#given(slot),
       // The dial made for it failed, or the transport was closed, which the pool says to all in one error.
       (error) => this.#finish(error === core.closed ? closedError() : error),
@@ -592,8 +635,8 @@ class Call implements ExchangeCaller {
 
   #tracePoolWait(): void {
     if (!(this.trace.mask & TRACE_POOL)) return;
-    const { idle, waiting, dialing } = this.#core.pool.stateOf(this.key);
-    this.trace.emit({ type: "pool-wait", key: this.key, idle, waiting, dials: dialing });
+    const { idle, waiting, dialing } = this.#core.pool.stateOf(this.way.key);
+    this.trace.emit({ type: "pool-wait", key: this.way.shownKey, idle, waiting, dials: dialing });
   }
 
   /** `poolTimeout` runs while the request waits and owns no slot: no dial of its own, and none to come at this turn. */
@@ -611,7 +654,7 @@ class Call implements ExchangeCaller {
       // It owns a slot by now: the dial of a request that has left. It may lose that again, and then waits as before.
       this.#poolWaitFrom = this.#core.clock.now();
       deadline?.reset(limit);
-    } else if (this.#core.pool.stateOf(this.key).idle > 0) {
+    } else if (this.#core.pool.stateOf(this.way.key).idle > 0) {
       // A connection came back in the poll before this; the turn that it then began says whose it is.
       this.#core.clock.turn(() => {
         if (this.#poolDeadline === deadline) this.#poolTimedOut(limit);
@@ -629,7 +672,7 @@ class Call implements ExchangeCaller {
 
   #poolTimedOut(limit: number): void {
     const now = this.#core.clock.wallNow();
-    const { waiting, dialing, busy, idle, oldestBusySince } = this.#core.pool.stateOf(this.key);
+    const { waiting, dialing, busy, idle, oldestBusySince } = this.#core.pool.stateOf(this.way.key);
     const oldestBusyMs = oldestBusySince === null ? null : now - oldestBusySince;
     const held = `${busy} busy${oldestBusyMs === null ? "" : ` (the oldest for ${Math.round(oldestBusyMs)} ms)`}, ${dialing} dialing, ${idle} idle`;
     const text = `Cannot get connection to ${this.#request.destination.origin}: none free within ${limit} ms (option poolTimeout); ${waiting} waiting, ${held}`;
@@ -717,7 +760,7 @@ class Call implements ExchangeCaller {
     }
     this.#core.retries++;
     // At most the connections that were idle at the first failure are tried; then one dial, made for this request.
-    this.#retriesLeft ??= pool.stateOf(this.key).idle;
+    this.#retriesLeft ??= pool.stateOf(this.way.key).idle;
     this.#exhausted = this.#retriesLeft-- <= 0;
     this.#lease = null;
     this.#exchange = null;
@@ -792,7 +835,7 @@ const NO_RETRY_CLOSED = { retry: false, reason: "the transport is closed" } as c
 const KEEP_ALIVE = { keepAlive: true } as const;
 
 /** Reports a dial on the trace of the call that asked for it, and stamps its timings while it waits. */
-function dialTrace(call: Call): DialTrace {
+function dialTrace(call: Call): TunnelTrace {
   const { trace } = call;
   const dialing = trace.mask & TRACE_DIAL;
   return {
@@ -813,33 +856,15 @@ function dialTrace(call: Call): DialTrace {
       if (call.waiting) trace.tlsAt = trace.clock.now();
       if (dialing) trace.emit({ type: "tls-done", protocol, resumed });
     },
+    tunnelStart(proxy, target) {
+      if (dialing) trace.emit({ type: "tunnel-start", proxy, target });
+    },
+    tunnelDone(status) {
+      if (dialing) trace.emit({ type: "tunnel-done", status });
+    },
   };
 }
 
-const ways = new WeakMap<Destination, Way>();
-
-interface Way {
-  readonly key: string;
-  readonly target: DialTarget;
-}
-
-/** Which connections can serve a destination, and how one is dialed. Destinations are shared by all requests of a URL. */
-function wayTo(destination: Destination): Way {
-  let way = ways.get(destination);
-  if (way === undefined) {
-    const { scheme, hostname, canonicalHost, port } = destination;
-    const target = { scheme, host: hostname, port };
-    way = {
-      key: connKey({ proxy: null, scheme, host: canonicalHost, port }),
-      target: hostname === canonicalHost ? target : { ...target, serverName: canonicalHost },
-    };
-    ways.set(destination, way);
-  }
-  return way;
-}
-
-function peerOf(target: DialTarget): string {
-  return (
-    target.path ?? (target.host.includes(":") ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`)
-  );
+function peerOf({ host, port, path, label }: DialTarget): string {
+  return label ?? path ?? authorityOf(host, port);
 }

@@ -46,6 +46,8 @@ export interface Options {
   readonly insecure: boolean;
   readonly cacert: string | null;
   readonly unixSocket: string | null;
+  /** As given with `-x`, `""` for none at all; null leaves it to the environment. */
+  readonly proxy: string | null;
   /** From the call to the last byte, in milliseconds; 0 is no limit. */
   readonly timeoutMs: number;
   /** Requests of a load; null is a single exchange whose answer is printed. */
@@ -219,6 +221,15 @@ const FLAGS: readonly Flag[] = [
     },
   },
   {
+    short: "x",
+    long: "proxy",
+    value: "URL",
+    help: "go through the proxy at URL (http, https, socks5); without it HTTP_PROXY and its kin hold; '' is none",
+    apply: (d, v) => {
+      d.proxy = v;
+    },
+  },
+  {
     short: "n",
     long: "requests",
     value: "COUNT",
@@ -305,6 +316,7 @@ export function parseArgs(argv: readonly string[]): Parsed {
     insecure: false,
     cacert: null,
     unixSocket: null,
+    proxy: null,
     timeoutMs: 0,
     count: null,
     concurrency: 1,
@@ -376,6 +388,8 @@ function nextWord(argv: readonly string[], at: number, name: string): string {
 
 function refuseContradictions(draft: Draft): void {
   if (draft.urls.length === 0) throw new UsageError("no URL given");
+  if (draft.unixSocket !== null && (draft.proxy ?? "") !== "")
+    throw new UsageError("--unix-socket and -x name two ways: only one can be taken");
   if (draft.head && draft.data.length > 0)
     throw new UsageError("-I sends no body: leave out -d, --data-binary and --json");
   if (draft.data.filter((part) => part.source === "stdin").length > 1)

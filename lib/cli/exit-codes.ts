@@ -10,6 +10,7 @@ export const EXIT_CODES = {
   unsupportedScheme: [1, "the URL's scheme is not http or https"],
   usage: [2, "the command line makes no sense"],
   badUrl: [3, "the URL cannot be parsed"],
+  proxyDns: [5, "the proxy's name could not be resolved"],
   dns: [6, "the host's name could not be resolved"],
   connect: [7, "no connection could be made"],
   remoteProtocol: [8, "the server broke HTTP/1.1"],
@@ -28,6 +29,7 @@ export const EXIT_CODES = {
   encoding: [61, "the answer's content encoding is broken, or grows out of proportion"],
   caFile: [77, "the file of --cacert could not be read"],
   bug: [90, "a mistake of persistconn itself"],
+  proxy: [97, "the proxy refused, failed or cannot be used"],
   tooLarge: [100, "the answer's head exceeds a limit"],
   interrupted: [130, "interrupted (SIGINT)"],
 } as const satisfies Record<string, readonly [code: number, meaning: string]>;
@@ -45,6 +47,7 @@ interface Facts {
   readonly name?: unknown;
   readonly phase?: unknown;
   readonly field?: unknown;
+  readonly proxy?: unknown;
   readonly bytesRead?: unknown;
   readonly cause?: unknown;
 }
@@ -55,6 +58,7 @@ const BY_CODE: Record<string, ExitKind> = {
   ERR_HTTP_INCOMPLETE_BODY: "partial",
   ERR_HTTP_DECOMPRESS: "encoding",
   ERR_HTTP_TIMEOUT: "timeout",
+  ERR_HTTP_PROXY: "proxy",
   ERR_HTTP_POOL_TIMEOUT: "timeout",
   ERR_HTTP_REDIRECT: "redirect",
   ERR_HTTP_TOO_MANY_REDIRECTS: "redirect",
@@ -69,7 +73,10 @@ export function exitKindOf(error: unknown): ExitKind {
   const facts = error as Facts; // every field is looked at as unknown
   const code = String(facts.code);
   if (code === "ERR_HTTP_LOCAL_PROTOCOL") return facts.field === "url" ? "badUrl" : "localProtocol";
-  if (code === "ERR_HTTP_DIAL") return facts.phase === "dns" ? "dns" : "connect";
+  if (code === "ERR_HTTP_DIAL") {
+    if (facts.phase !== "dns") return "connect";
+    return facts.proxy === undefined ? "dns" : "proxyDns";
+  }
   if (code === "ERR_HTTP_TLS") return isCertificateProblem(facts.cause) ? "certificate" : "tls";
   if (code === "ERR_HTTP_CONNECTION_CLOSED") {
     if (facts.phase === "write") return "send";

@@ -12,6 +12,7 @@ import type { Clock } from "../clock.ts";
 import {
   type CallOptions,
   Client,
+  environmentProxy,
   Request,
   type Response,
   Transport,
@@ -204,10 +205,12 @@ class Run {
   }
 
   async #transportOptions(): Promise<TransportOptions> {
-    const { compressed, insecure, cacert, unixSocket, verbose } = this.#options;
+    const { compressed, insecure, cacert, unixSocket, proxy, verbose } = this.#options;
     const { dropped } = headersOf(this.#options);
     const options: TransportOptions = { decompress: compressed && !dropped.has("accept-encoding") };
     if (unixSocket !== null) options.dial = unixDialer(unixSocket);
+    else if (proxy === null) options.proxy = environmentProxy(this.#io.env);
+    else if (proxy !== "") options.proxy = proxy;
     if (verbose) options.trace = showEvents(this.#io.stderr);
     if (cacert !== null) options.tls = { ca: await readCa(cacert) };
     if (insecure) options.tls = { ...options.tls, rejectUnauthorized: false };

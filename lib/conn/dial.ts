@@ -19,10 +19,10 @@ import type { Clock, Deadline } from "../clock.ts";
 import { type DialAttempt, DialError, TimeoutError, TransportClosedError } from "../errors.ts";
 import type { Conduit, TlsFacts } from "./conduit.ts";
 import { discard, once } from "./connecting.ts";
-import { DuplexConduit } from "./duplex-conduit.ts";
+import { CONDUIT, isTls, type Product, STREAM, StreamReader, unrefStream } from "./dial-product.ts";
 import { type Address, AddressRace, type Entrant, interleave, outcomeOf } from "./happy-eyeballs.ts";
 import { FamilyMemory, type Lookup, lookUpAll } from "./resolve.ts";
-import { SocketConduit, type SocketKind, SocketReader } from "./socket-conduit.ts";
+import { type SocketKind, SocketReader } from "./socket-conduit.ts";
 import { nodeTls, TlsLayer, type TlsOptions, tlsErrorOf } from "./tls.ts";
 import { dialByUser, type UserDial, type UserDialTarget } from "./user-dial.ts";
 
@@ -37,6 +37,8 @@ export interface DialTarget {
   readonly path?: string;
   /** Whom TLS asks for and verifies, where that is not the host. */
   readonly serverName?: string;
+  /** What texts call it, where that is not host and port. */
+  readonly label?: string;
 }
 
 export interface DialOptions {
@@ -52,7 +54,7 @@ export interface DialOptions {
   /** Gives a secured connection, for `https`. */
   readonly dialTls?: UserDial | undefined;
   /** Asked for each address before any is dialed. */
-  readonly allowAddress?: ((address: string, family: 4 | 6) => boolean) | undefined;
+  readonly allowAddress?: ((address: string, port: number) => boolean) | undefined;
   readonly lookup?: Lookup | undefined;
   /** How long an address has before the next one is tried beside it (RFC 8305 §8). */
   readonly fallbackDelayMs?: number | undefined;
@@ -70,14 +72,14 @@ export interface DialTrace {
 }
 
 /** A dial under way. */
-export interface Dialing {
+export interface Dialing<T = Conduit> {
   /**
-   * The connection. Its sink is to be attached at once.
+   * The connection. The sink of a conduit is to be attached at once; a stream is its taker's, listeners and all.
    *
    * Rejects with DialError, TlsError, TimeoutError (phase "dns", "connect" or "tls"), TransportClosedError, or the
    * signal's reason.
    */
-  readonly promise: Promise<Conduit>;
+  readonly promise: Promise<T>;
   /** From now on the process does not stay alive for it; nor does it for the connection, until that is ref'd. */
   unref(): void;
 }
@@ -87,7 +89,7 @@ export class Dialer {
   readonly #clock: Clock;
   readonly #tls: TlsLayer;
   readonly #families = new FamilyMemory();
-  readonly #dials = new Set<Dial>();
+  readonly #dials = new Set<{ close(): void }>();
 
   /** @throws {TypeError} for options in `tls` that cannot be meant */
   constructor(options: DialOptions, clock: Clock) {
@@ -97,12 +99,20 @@ export class Dialer {
   }
 
   start(target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing {
-    return this.#begin(target, signal, trace, (dial) => dial.begin());
+    return this.#begin(target, signal, trace, CONDUIT, (dial) => dial.begin());
   }
 
-  /** TLS over a stream that stands already: the target at the far end of a tunnel. The stream is the dial's from now on. */
-  secure(stream: Duplex, target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing {
-    return this.#begin(target, signal, trace, (dial) => dial.beginOver(stream));
+  /** As `start`, but gives the stream itself: the first leg of a tunnel. It is read by 'data', and `over` ends it. */
+  open(target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing<Duplex> {
+    return this.#begin(target, signal, trace, STREAM, (dial) => dial.begin());
+  }
+
+  /**
+   * Over a stream that stands already: the target at the far end of a tunnel, secured where its scheme asks for that. The
+   * stream is the dial's from now on.
+   */
+  over(stream: Duplex, target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing {
+    return this.#begin(target, signal, trace, CONDUIT, (dial) => dial.beginOver(stream));
   }
 
   /** Ends all dials under way with TransportClosedError, and forgets the TLS sessions. */
@@ -111,8 +121,14 @@ export class Dialer {
     this.#tls.clear();
   }
 
-  #begin(target: DialTarget, signal: AbortSignal, trace: DialTrace | null, begin: (dial: Dial) => void): Dialing {
-    const dial = new Dial(target, signal, trace, {
+  #begin<T>(
+    target: DialTarget,
+    signal: AbortSignal,
+    trace: DialTrace | null,
+    product: Product<T>,
+    begin: (dial: Dial<T>) => void,
+  ): Dialing<T> {
+    const dial = new Dial(target, signal, trace, product, {
       options: this.#options,
       clock: this.#clock,
       tls: this.#tls,
@@ -143,9 +159,9 @@ interface Current {
 /** A socket that a dial opened by itself. */
 class OpenSocket implements Entrant {
   readonly socket: Socket;
-  readonly reader: SocketReader;
+  readonly reader: SocketReader | null;
 
-  constructor(socket: Socket, reader: SocketReader) {
+  constructor(socket: Socket, reader: SocketReader | null) {
     this.socket = socket;
     this.reader = reader;
   }
@@ -159,14 +175,15 @@ class OpenSocket implements Entrant {
   }
 }
 
-class Dial implements Dialing {
-  readonly promise: Promise<Conduit>;
+class Dial<T> implements Dialing<T> {
+  readonly promise: Promise<T>;
   readonly #target: DialTarget;
   readonly #signal: AbortSignal;
   readonly #trace: DialTrace | null;
+  readonly #product: Product<T>;
   readonly #shared: DialShared;
   readonly #peer: string;
-  #resolve!: (conduit: Conduit) => void; // set by the promise's executor, in the constructor
+  #resolve!: (product: T) => void; // set by the promise's executor, in the constructor
   #reject!: (reason: unknown) => void; // as above
   #settled = false;
   #phase: "dns" | "connect" | "tls" = "dns";
@@ -177,13 +194,20 @@ class Dial implements Dialing {
   #leaveSignal: () => void = () => {};
   #unreferenced = false;
 
-  constructor(target: DialTarget, signal: AbortSignal, trace: DialTrace | null, shared: DialShared) {
+  constructor(
+    target: DialTarget,
+    signal: AbortSignal,
+    trace: DialTrace | null,
+    product: Product<T>,
+    shared: DialShared,
+  ) {
     this.#target = target;
     this.#signal = signal;
     this.#trace = trace;
+    this.#product = product;
     this.#shared = shared;
-    const { host, port, path } = target;
-    this.#peer = path ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+    const { host, port, path, label } = target;
+    this.#peer = label ?? path ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -213,7 +237,10 @@ class Dial implements Dialing {
 
   beginOver(stream: Duplex): void {
     this.#current = currentOf(stream);
-    if (this.#listen()) this.#secureStream(stream);
+    if (!this.#listen()) return;
+    if (stream.destroyed) this.#fail(this.#dialError("its tunnel was closed", [], stream.errored ?? undefined));
+    else if (this.#target.scheme === "https") this.#secureStream(stream);
+    else this.#finishStream(stream, null);
   }
 
   close(): void {
@@ -310,8 +337,7 @@ class Dial implements Dialing {
     const refused: DialAttempt[] = [];
     try {
       for (const { address, family } of addresses) {
-        // Only paths of unix sockets have no family, and they are not looked up.
-        if (allowAddress(address, family as 4 | 6)) allowed.push({ address, family });
+        if (asksPolicy(allowAddress, address, this.#target.port)) allowed.push({ address, family });
         else refused.push({ address, family, port: this.#target.port, outcome: "refused-by-policy", ms: 0 });
       }
     } catch (error) {
@@ -366,9 +392,9 @@ class Dial implements Dialing {
    */
   #open({ address }: Address, done: (error: Error | null) => void): OpenSocket {
     const { path, port, scheme } = this.#target;
-    const reader = new SocketReader();
+    const reader = this.#product.reader();
     const where = path === undefined ? { host: address, port, autoSelectFamily: false } : { path };
-    const how = { onread: reader, allowHalfOpen: true };
+    const how = { ...(reader === null ? {} : { onread: reader }), allowHalfOpen: true };
     let socket: Socket;
     if (scheme === "https") {
       // The types of tls.connect lack what it passes on to net.connect; a variable may have more than its type.
@@ -409,7 +435,7 @@ class Dial implements Dialing {
     const { clock } = this.#shared;
     const { scheme: _, ...target } = this.#target;
     const { host, port, path } = target;
-    const reader = new SocketReader();
+    const reader = this.#product.reader() ?? new StreamReader();
     const { buffer, callback } = reader;
     const controller = new AbortController();
     const startedAt = clock.now();
@@ -433,7 +459,9 @@ class Dial implements Dialing {
         if (this.#settled) return;
         const address = stream instanceof Socket ? stream.remoteAddress : undefined;
         this.#trace?.connectDone(attempt(address ?? path ?? host, "connected"));
-        if (!this.#settled) this.#userConnected(stream, reader, givesTls);
+        if (this.#settled) return; // by the listener
+        if (reader instanceof StreamReader) reader.pushTo(stream);
+        this.#userConnected(stream, reader instanceof SocketReader ? reader : null, givesTls);
       },
       (error: unknown) => {
         if (this.#settled) return;
@@ -444,17 +472,15 @@ class Dial implements Dialing {
     );
   }
 
-  #userConnected(stream: Duplex, reader: SocketReader, givesTls: boolean): void {
+  #userConnected(stream: Duplex, reader: SocketReader | null, givesTls: boolean): void {
     this.#current = currentOf(stream);
     this.#trace?.connected();
     const socket = stream instanceof Socket ? stream : null;
     if (socket !== null) this.#tune(socket);
     if (this.#target.scheme === "https" && !givesTls) {
       this.#secureStream(stream);
-    } else if (socket === null) {
-      this.#finish(new DuplexConduit(stream));
-    } else if (!isTls(socket)) {
-      this.#finishSocket(socket, socket.remoteAddress === undefined ? "unix" : "tcp", reader, true);
+    } else if (socket === null || !isTls(socket)) {
+      this.#finishStream(stream, reader);
     } else if (socket.getPeerFinished() === undefined) {
       this.#shakeHands(socket, reader, true); // the peer's Finished has not come: the dialer returned before it
     } else {
@@ -502,29 +528,36 @@ class Dial implements Dialing {
 
   // ---- the end
 
+  /** Of plain bytes, made elsewhere. */
+  #finishStream(stream: Duplex, reader: SocketReader | null): void {
+    if (!(stream instanceof Socket)) this.#finish(this.#product.ofStream(stream));
+    else if (isTls(stream)) this.#finishSocket(stream, "tls", reader, true);
+    else this.#finishSocket(stream, stream.remoteAddress === undefined ? "unix" : "tcp", reader, true);
+  }
+
   #finishSocket(socket: Socket, kind: SocketKind, reader: SocketReader | null, listensToData: boolean): void {
     const { clock } = this.#shared;
     const { path } = this.#target;
     const init = { socket, kind, reader, listensToData, clock };
-    this.#finish(new SocketConduit(path === undefined ? init : { ...init, path }));
+    this.#finish(this.#product.ofSocket(path === undefined ? init : { ...init, path }));
   }
 
-  #finish(conduit: Conduit): void {
+  #finish(product: T): void {
     this.#settle();
-    if (this.#unreferenced) conduit.unref();
-    if (conduit.facts.tls !== null) this.#trace?.tlsDone(conduit.facts.tls);
-    this.#resolve(conduit);
+    if (this.#unreferenced) this.#product.unref(product);
+    const tls = this.#product.tlsOf(product);
+    if (tls !== null) this.#trace?.tlsDone(tls);
+    this.#resolve(product);
   }
+}
+
+/** @throws {TypeError} for an answer that is none: a promise is true to an `if`, and would let everything pass */
+function asksPolicy(allows: NonNullable<DialOptions["allowAddress"]>, address: string, port: number): boolean {
+  const answer: unknown = allows(address, port);
+  if (typeof answer !== "boolean") throw new TypeError("allowAddress must return true or false");
+  return answer;
 }
 
 function currentOf(stream: Duplex): Current {
   return { destroy: () => discard(stream), unref: () => unrefStream(stream) };
-}
-
-function unrefStream(stream: Duplex): void {
-  (stream as { unref?(): void }).unref?.(); // sockets have it
-}
-
-function isTls(socket: Socket): socket is TLSSocket {
-  return (socket as Partial<TLSSocket>).encrypted === true; // true on every TLSSocket, absent elsewhere
 }

@@ -47,6 +47,8 @@ export interface PersistConnInit {
   readonly limits: ParserLimits;
   /** `host:port` or the path of a unix socket, for texts. */
   readonly peer: string;
+  /** The proxy's URL, without credentials; absent where there is none. */
+  readonly proxy?: string;
 }
 
 /** One request at a time: a second one in the queue would be pipelined. */
@@ -86,7 +88,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     this.clock = init.clock;
     this.peer = init.peer;
     this.#owner = init.owner;
-    this.#facts = { id: this.id, ...this.conduit.facts, proxy: null };
+    this.#facts = { id: this.id, ...this.conduit.facts, proxy: init.proxy ?? null };
     this.#readLoop = new ReadLoop(this, this.#exchanges, init.limits);
     this.#writeLoop = new WriteLoop(this, this.#writes);
     this.conduit.attach({

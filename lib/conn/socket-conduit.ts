@@ -235,7 +235,7 @@ function factsOf(socket: Socket, kind: SocketKind, path: string | undefined): Co
 }
 
 /** Asked once a connection: the cipher's object costs half a microsecond. */
-function tlsFactsOf(socket: TLSSocket): TlsFacts {
+export function tlsFactsOf(socket: TLSSocket): TlsFacts {
   const cipher = socket.getCipher() as { standardName?: string; name?: string } | undefined; // none before the handshake
   return {
     protocol: socket.getProtocol(),

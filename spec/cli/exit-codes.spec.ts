@@ -12,6 +12,8 @@ describe("exitKindOf()", () => {
     ["a bad URL", new errors.LocalProtocolError("url", "x"), 3],
     ["a bad header", new errors.LocalProtocolError("header x", "x"), 43],
     ["a name that does not resolve", new errors.DialError("x", [], { phase: "dns" }), 6],
+    ["a proxy's name that does not resolve", new errors.DialError("x", [], { phase: "dns", proxy: "http://p:1" }), 5],
+    ["a proxy that refuses", new errors.ProxyError("x", null), 97],
     ["a refused connection", new errors.DialError("x", [], { phase: "connect" }), 7],
     ["a broken answer", new errors.RemoteProtocolError("x", remote), 8],
     ["a head over the limit", new errors.HeaderLimitError("maxResponseHeaderBytes", 1, "x", 0), 100],

@@ -261,6 +261,35 @@ describe("the request", () => {
     }
   });
 
+  test("run() goes through the proxy of -x, of the environment, or through none", async () => {
+    await using proxy = await rawServer(sayOk);
+    await using server = await rawServer(sayOk);
+    const env = { HTTP_PROXY: `http://user:secret@127.0.0.1:${proxy.port}` };
+    const elsewhere = `http://origin.test:${server.port}/x`;
+    expect(await cli([elsewhere], { env })).toMatchObject({ code: 0, stdout: Buffer.from("body\n") });
+    expect(await cli(["-x", `127.0.0.1:${proxy.port}`, `${server.url}/x`])).toMatchObject({ code: 0 });
+    expect(proxy.requests.map((text) => text.split("\r\n", 1)[0])).toEqual([
+      `GET ${elsewhere} HTTP/1.1`,
+      `GET ${server.url}/x HTTP/1.1`,
+    ]);
+    expect(proxy.requests[0]).toMatch(/^Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r$/m);
+    await cli(["-x", "", `${server.url}/x`], { env });
+    expect(server.requests[0]).toMatch(/^GET \/x HTTP/);
+    const verbose = await cli(["-v", "--timeline", elsewhere], { env });
+    expect(verbose.stderr).toMatch(new RegExp(`through http://127.0.0.1:${proxy.port}\n`));
+    expect(verbose.stderr).not.toMatch(/secret|dXNlcjpzZWNyZXQ/);
+  });
+
+  test("run() tells a proxy that refuses from a server that does", async () => {
+    await using proxy = await rawServer(says("HTTP/1.1 407 Login\r\nContent-Length: 0\r\n\r\n"));
+    const refused = await cli(["-x", `http://u:secret@127.0.0.1:${proxy.port}`, "-v", "https://origin.test/"]);
+    expect(refused.code).toBe(97);
+    expect(refused.stderr).toContain("the proxy answered 407 Login");
+    expect(refused.stderr).not.toContain("secret");
+    expect((await cli(["-x", "ftp://u:secret@p", "http://a/"])).code).toBe(97);
+    expect((await cli(["-x", "p:1", "--unix-socket", "/s", "http://a/"])).code).toBe(2);
+  });
+
   test("run() connects to a unix socket", async () => {
     const path = join(folder, "socket");
     await using server = await rawServer(sayOk, path);

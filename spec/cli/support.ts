@@ -117,10 +117,11 @@ export async function cli(
     signal = new AbortController().signal,
     clock = systemClock,
     onStdout = () => {},
+    env = {} as Readonly<Record<string, string>>,
   } = {},
 ): Promise<CliResult> {
   const stdout = new Captured(stdoutTty, onStdout);
   const stderr = new Captured(stderrTty);
-  const code = await run(argv, { stdin: Readable.from([Buffer.from(stdin)]), stdout, stderr, env: {}, clock, signal });
+  const code = await run(argv, { stdin: Readable.from([Buffer.from(stdin)]), stdout, stderr, env, clock, signal });
   return { code, stdout: stdout.bytes, stderr: stderr.text };
 }

@@ -193,14 +193,14 @@ describe("Dialer.start(): addresses", () => {
     const asked: string[] = [];
     const dialer = dialerOf({
       lookup: async () => [LOOPBACK_6, LOOPBACK_4],
-      allowAddress: (address, family) => {
-        asked.push(`${address} ${family} for ${storage.getStore()}`);
-        return family === 4;
+      allowAddress: (address, port) => {
+        asked.push(`${address} ${port} for ${storage.getStore()}`);
+        return !address.includes(":");
       },
     });
     const trace = new TraceLog();
     await storage.run("a call", () => dialed(dialer, http("both.test", port), trace));
-    expect(asked).toEqual(["::1 6 for a call", "127.0.0.1 4 for a call"]);
+    expect(asked).toEqual([`::1 ${port} for a call`, `127.0.0.1 ${port} for a call`]);
     expect(trace.log).toEqual([
       "dns ::1,127.0.0.1",
       "refused-by-policy ::1",

@@ -258,7 +258,7 @@ describe("TlsError", () => {
       cause: expect.any(Error),
     });
     const [near, far] = duplexPair();
-    const { promise } = dialerOf({ cert: "no certificate" }).secure(near, https(443), signal(), null);
+    const { promise } = dialerOf({ cert: "no certificate" }).over(near, https(443), signal(), null);
     expect(await promise.catch((error: unknown) => error)).toMatchObject({
       message: "Cannot make secure context: the options in tls are not usable",
     });
@@ -390,12 +390,12 @@ describe("TLS over streams that are passed in", () => {
     });
   });
 
-  test("secure() over any Duplex, as at the far end of a tunnel", async () => {
+  test("over() secures any Duplex, as at the far end of a tunnel", async () => {
     const [near, far] = duplexPair();
     const server = new TLSSocket(far, { isServer: true, ...good });
     server.on("data", (chunk) => server.write(chunk));
     closing.push(() => server.destroy());
-    const conduit = await dialerOf({ ca }).secure(near, https(443), signal(), null).promise;
+    const conduit = await dialerOf({ ca }).over(near, https(443), signal(), null).promise;
     closing.push(() => conduit.destroy());
     const sink = await echo(conduit);
     conduit.unref();
@@ -404,7 +404,7 @@ describe("TLS over streams that are passed in", () => {
     await until(() => sink.bytes.length === 200_004, "all bytes");
   });
 
-  test("secure() over a TLS connection", async () => {
+  test("over() secures a TLS connection", async () => {
     const inner = await tlsServer();
     const outer = createTlsServer(good, (socket) => {
       const on = connect(inner.port, "127.0.0.1");
@@ -414,18 +414,18 @@ describe("TLS over streams that are passed in", () => {
     const port = await listening(outer, new Set());
     const tunnel = connectTls({ port, host: "127.0.0.1", ca, servername: "localhost" });
     await once(tunnel, "secureConnect");
-    const conduit = await dialerOf({ ca }).secure(tunnel, https(443, "other.test"), signal(), null).promise;
+    const conduit = await dialerOf({ ca }).over(tunnel, https(443, "other.test"), signal(), null).promise;
     await echo(conduit);
     expect(inner.secured[0]?.servername).toBe("other.test");
     conduit.destroy();
     await once(tunnel, "close");
   });
 
-  test("secure() that fails destroys the stream", async () => {
+  test("over() that fails destroys the stream", async () => {
     const [near, far] = duplexPair();
     far.on("data", () => far.write("HTTP/1.1 400 Bad Request\r\n\r\n"));
     const error = await dialerOf({ ca })
-      .secure(near, https(443), signal(), null)
+      .over(near, https(443), signal(), null)
       .promise.catch((error: unknown) => error);
     expect(error).toMatchObject({ message: expect.stringContaining("server gave HTTP response to HTTPS client") });
     await quiet();
@@ -433,10 +433,10 @@ describe("TLS over streams that are passed in", () => {
     far.destroy();
   });
 
-  test("secure() with a signal that is aborted destroys the stream", async () => {
+  test("over() with a signal that is aborted destroys the stream", async () => {
     const [near, far] = duplexPair();
     const reason = new Error("gone");
-    const { promise } = dialerOf({ ca }).secure(near, https(443), AbortSignal.abort(reason), null);
+    const { promise } = dialerOf({ ca }).over(near, https(443), AbortSignal.abort(reason), null);
     expect(await promise.catch((error: unknown) => error)).toBe(reason);
     expect(near.destroyed).toBe(true);
     far.destroy();

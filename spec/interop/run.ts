@@ -6,13 +6,15 @@
  * (as root, on Debian). However it ends, no process and no file stays behind: child.ts and site.ts see to that on exit.
  *
  * --quick   a hundredth of the load; a server that cannot be installed is skipped, not failed
- * --only    one server of real-servers.ts, `idle-close`, `unsolicited`, `early-answer` or `decompress`
+ * --only    one server of real-servers.ts, one proxy of proxies.ts, `idle-close`, `unsolicited`, `early-answer` or
+ *           `decompress`
  */
 
 import { parseArgs } from "node:util";
 import { checkDecompression } from "./decompress.ts";
 import { checkEarlyAnswers } from "./early-answer.ts";
 import { checkIdleClose } from "./idle-close.ts";
+import { checkProxy, PROXIES } from "./proxies.ts";
 import { checkServer, SERVERS } from "./real-servers.ts";
 import { Report } from "./report.ts";
 import { makeSite } from "./site.ts";
@@ -50,17 +52,19 @@ const scale = quick
     };
 
 const races = ["idle-close", "unsolicited", "early-answer", "decompress"];
-const names = [...Object.keys(SERVERS), ...races];
+const names = [...Object.keys(SERVERS), ...Object.keys(PROXIES), ...races];
 if (!Number.isInteger(seed)) throw new Error(`--seed takes a whole number, not ${values.seed}`);
 if (only !== undefined && !names.includes(only)) throw new Error(`--only takes one of ${names.join(", ")}`);
 const wanted = (name: string) => only === undefined || only === name;
 
 const report = new Report();
-const bigBytes = only !== undefined && races.includes(only) ? 0 : scale.bigBytes;
+const bigBytes = only !== undefined && !(only in SERVERS) ? 0 : scale.bigBytes;
 console.log(`seed ${seed}${quick ? ", quick" : ""}; a body of ${bigBytes / 2 ** 20} MiB to serve`);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 const site = await makeSite(seed, bigBytes);
 for (const name of Object.keys(SERVERS)) if (wanted(name)) await checkServer(name, report, site, scale, quick);
+for (const name of Object.keys(PROXIES))
+  if (wanted(name)) await checkProxy(name, report, site, scale.sequential, quick);
 console.log("");
 if (wanted("idle-close")) await checkIdleClose(report, scale.idleGets, seed);
 if (wanted("unsolicited")) await checkUnsolicited(report, scale.unsolicitedGets, seed);

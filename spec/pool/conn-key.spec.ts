@@ -4,20 +4,27 @@ import { type ConnWay, connKey } from "../../lib/pool/conn-key.ts";
 const http = { proxy: null, scheme: "http", host: "a.example", port: 80 } as const;
 const https = { proxy: null, scheme: "https", host: "a.example", port: 443 } as const;
 
-// Go: TestCacheKeys
 test.each<[string, ConnWay, string]>([
-  ["http, direct", http, "|http|a.example:80"],
-  ["https, direct", https, "|https|a.example:443"],
+  ["http, direct [TestCacheKeys/direct http]", http, "|http|a.example:80"],
+  ["https, direct [TestCacheKeys/direct https]", https, "|https|a.example:443"],
   ["another port", { ...http, port: 8080 }, "|http|a.example:8080"],
   ["IPv6", { ...http, host: "[::1]" }, "|http|[::1]:80"],
-  ["http through an http proxy", { ...http, proxy: "http://proxy:3128" }, "http://proxy:3128|http|"],
+  [
+    "http through an http proxy [TestCacheKeys/http via proxy]",
+    { ...http, proxy: "http://proxy:3128" },
+    "http://proxy:3128|http|",
+  ],
   ["http through an https proxy", { ...http, proxy: "https://proxy" }, "https://proxy|http|"],
   [
     "the same with CONNECT",
     { ...http, proxy: "http://proxy:3128", tunnel: true },
     "http://proxy:3128|http|a.example:80",
   ],
-  ["https through a proxy", { ...https, proxy: "http://proxy:3128" }, "http://proxy:3128|https|a.example:443"],
+  [
+    "https through a proxy [TestCacheKeys/https via proxy]",
+    { ...https, proxy: "http://proxy:3128" },
+    "http://proxy:3128|https|a.example:443",
+  ],
   ["http through SOCKS", { ...http, proxy: "socks5://proxy:1080" }, "socks5://proxy:1080|http|a.example:80"],
   ["a unix socket", { ...http, path: "/run/app.sock" }, "|http|a.example:80|/run/app.sock"],
 ])("connKey() of %s", (_name, way, key) => {

@@ -1,0 +1,208 @@
+/**
+ * The way of a request: which connections can serve it, how one is dialed, and how its head is written. Which proxy there
+ * is, if any, is asked here, once for each call.
+ *
+ * | the proxy is | the target is | the connection leads to | the head |
+ * | --- | --- | --- | --- |
+ * | none | any | the target | origin-form |
+ * | http, https | http | the proxy, for all such targets | absolute-form, with Proxy-Authorization |
+ * | http, https | https, or http with `proxyTunnel` | the target, through CONNECT | origin-form |
+ * | socks5 | any | the target, through SOCKS | origin-form |
+ *
+ * Lives as long as its transport. Ways are remembered for each destination, and proxies by the text that names them.
+ *
+ * Never: gives the proxy's credentials to anything but the dial, the head of a request to the proxy, and the pool key.
+ *
+ * RFC 9112 §3.2 (forms of the target); RFC 9110 §11.7.2. Go net/http connectMethod.
+ */
+
+import type { DialTarget } from "./conn/dial.ts";
+import { DialError, ProxyError } from "./errors.ts";
+import { parseIp } from "./ip.ts";
+import { acceptEncoding } from "./message/decode.ts";
+import type { Destination } from "./message/destination.ts";
+import type { ProxyOption, ResolvedOptions } from "./options.ts";
+import { connKey } from "./pool/conn-key.ts";
+import { proxyFromEnvironment } from "./proxy/environment.ts";
+import { type ProxyInput, type ProxyServer, proxyOf } from "./proxy/proxy-url.ts";
+import { HeadWriter } from "./wire/head-writer.ts";
+
+export interface Way {
+  /** For the pool; may hold a proxy's credentials. */
+  readonly key: string;
+  /** For traces. */
+  readonly shownKey: string;
+  /** Where the connection leads in the end: the proxy itself where the request goes to it as a request. */
+  readonly target: DialTarget;
+  readonly proxy: ProxyServer | null;
+  /** Whether the connection goes through the proxy to the target, in place of ending there. */
+  readonly tunnel: boolean;
+  readonly heads: HeadWriter;
+}
+
+/** What a transport remembers of a proxy. */
+interface KnownProxy {
+  readonly proxy: ProxyServer;
+  /** Of requests that it gets as requests. */
+  readonly heads: HeadWriter;
+  readonly ways: WeakMap<Destination, Way>;
+}
+
+/** A program has few proxies; a function that makes one up for each call shall not fill the memory. */
+const PROXIES_MAX = 256;
+
+export class Ways {
+  readonly #options: ResolvedOptions;
+  /** Origin-form: of all ways but those that end at a proxy. */
+  readonly #heads: HeadWriter;
+  readonly #direct = new WeakMap<Destination, Way>();
+  readonly #proxies = new Map<string, KnownProxy>();
+  readonly #proxy: ProxyOption;
+  /** The proxy of every request; null where it is asked for each. */
+  readonly #fixed: KnownProxy | null;
+  /** What the environment said: it is read once, so its answer to a destination stands. */
+  readonly #fromEnvironment = new WeakMap<Destination, KnownProxy | "none">();
+
+  /** @throws {ProxyError} the proxy in the options cannot be used */
+  constructor(options: ResolvedOptions) {
+    this.#options = options;
+    this.#heads = this.#writer(null);
+    this.#proxy = options.proxy;
+    this.#fixed = typeof options.proxy === "function" || options.proxy === null ? null : this.#known(options.proxy);
+  }
+
+  /**
+   * The way to a destination; a promise only where the option `proxy` is a function that gives one.
+   *
+   * @throws what the function throws, as it is; {ProxyError} what it gives cannot be used; {DialError} `allowAddress`
+   *   refuses a target that is reached through a proxy
+   */
+  find(destination: Destination): Way | Promise<Way> {
+    if (this.#proxy === null) return this.#directly(destination);
+    if (this.#fixed !== null) return this.#through(this.#fixed, destination);
+    if (this.#proxy === proxyFromEnvironment) {
+      let known = this.#fromEnvironment.get(destination);
+      if (known === undefined) {
+        const url = proxyFromEnvironment(new URL(destination.href));
+        known = url === null ? "none" : this.#known(url);
+        this.#fromEnvironment.set(destination, known);
+      }
+      return known === "none" ? this.#directly(destination) : this.#through(known, destination);
+    }
+    const ask = this.#proxy as Extract<ProxyOption, (url: URL) => unknown>; // neither null nor a fixed one
+    const answer = ask(new URL(destination.href));
+    if (typeof (answer as Partial<PromiseLike<unknown>> | null | undefined)?.then !== "function") {
+      return this.#given(answer as ProxyInput | null | undefined, destination); // no promise, as was just seen
+    }
+    return Promise.resolve(answer).then((given) => this.#given(given, destination));
+  }
+
+  #given(proxy: unknown, destination: Destination): Way {
+    if (proxy === null || proxy === undefined) return this.#directly(destination);
+    if (typeof proxy !== "string" && !(proxy instanceof URL)) {
+      throw new ProxyError("Cannot use proxy: the function gave neither a string, a URL nor null", null);
+    }
+    return this.#through(this.#known(proxy), destination);
+  }
+
+  #directly(destination: Destination): Way {
+    let way = this.#direct.get(destination);
+    if (way === undefined) {
+      const { scheme, canonicalHost, port } = destination;
+      const key = connKey({ proxy: null, scheme, host: canonicalHost, port });
+      way = { key, shownKey: key, target: targetOf(destination), proxy: null, tunnel: false, heads: this.#heads };
+      this.#direct.set(destination, way);
+    }
+    return way;
+  }
+
+  #through(known: KnownProxy, destination: Destination): Way {
+    // For each request and not for each dial: requests to many targets share a connection to the proxy.
+    this.#askPolicy(destination);
+    let way = known.ways.get(destination);
+    if (way === undefined) {
+      way = this.#proxied(known, destination);
+      known.ways.set(destination, way);
+    }
+    return way;
+  }
+
+  #proxied({ proxy, heads }: KnownProxy, destination: Destination): Way {
+    const { scheme, canonicalHost, port } = destination;
+    const tunnel = scheme === "https" || proxy.kind === "socks5" || this.#options.proxyTunnel;
+    const keyOf = (by: string) => connKey({ proxy: by, scheme, host: canonicalHost, port, tunnel });
+    return {
+      key: keyOf(proxy.key),
+      shownKey: keyOf(proxy.shown),
+      target: tunnel ? targetOf(destination) : proxyTarget(proxy),
+      proxy,
+      tunnel,
+      heads: tunnel ? this.#heads : heads,
+    };
+  }
+
+  /** Of a target behind a proxy only a literal can be judged here: the proxy resolves the names. */
+  #askPolicy({ canonicalHost, port, hostPort }: Destination): void {
+    const { allowAddress } = this.#options;
+    if (allowAddress === undefined || parseIp(canonicalHost) === null) return;
+    const answer: unknown = allowAddress(canonicalHost, port);
+    if (typeof answer !== "boolean") throw new TypeError("allowAddress must return true or false");
+    if (answer) return;
+    const family = canonicalHost.includes(":") ? 6 : 4;
+    throw new DialError(
+      `Cannot connect to ${hostPort}: allowAddress refused it`,
+      [{ address: canonicalHost, family, port, outcome: "refused-by-policy", ms: 0 }],
+      { phase: "connect" },
+    );
+  }
+
+  #known(input: ProxyInput): KnownProxy {
+    const text = typeof input === "string" ? input : input.href;
+    let known = this.#proxies.get(text);
+    if (known === undefined) {
+      const proxy = proxyOf(text);
+      known = { proxy, heads: this.#writer(proxy), ways: new WeakMap() };
+      if (this.#proxies.size >= PROXIES_MAX) this.#proxies.clear();
+      this.#proxies.set(text, known);
+    }
+    return known;
+  }
+
+  /** @param proxy gets these heads as requests; null: the target gets them */
+  #writer(proxy: ProxyServer | null): HeadWriter {
+    const { userAgent, keepAlive, decompress } = this.#options;
+    const authorization = proxy?.authorization ?? null;
+    return new HeadWriter({
+      userAgent,
+      // Asked for when it is needed: the answer loads node:zlib.
+      get acceptEncoding() {
+        return decompress ? acceptEncoding() : null;
+      },
+      absoluteForm: proxy !== null,
+      close: !keepAlive,
+      extra: authorization === null ? [] : [["Proxy-Authorization", authorization]],
+    });
+  }
+}
+
+function targetOf({ scheme, hostname, canonicalHost, port }: Destination): DialTarget {
+  const target = { scheme, host: hostname, port };
+  return hostname === canonicalHost ? target : { ...target, serverName: canonicalHost };
+}
+
+/** The first leg. The name to verify is the proxy's own, whatever `tls.servername` says of the targets. */
+export function proxyTarget(proxy: ProxyServer): DialTarget {
+  const { kind, host, port } = proxy;
+  const serverName = host.endsWith(".") ? host.slice(0, -1) : host;
+  return {
+    scheme: kind === "https" ? "https" : "http",
+    host,
+    port,
+    serverName,
+    label: `proxy ${authorityOf(host, port)}`,
+  };
+}
+
+export function authorityOf(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
