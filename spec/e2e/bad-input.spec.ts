@@ -352,7 +352,25 @@ describe("an option that cannot be meant", () => {
     ["onInformation", 5],
     ["onInformation", {}],
   ];
-  test.each(wrong)("%s of a call: %o", (name, value) => refusedType(() => send({ [name]: value } as Anything), name));
+  const wrongRedirects: readonly (readonly [string, unknown])[] = [
+    ["redirect", "yes"],
+    ["redirect", true],
+    ["maxRedirects", -1],
+    ["maxRedirects", 1.5],
+    ["checkRedirect", 5],
+    ["httpsOnly", 1],
+    ["strictRedirects", "yes"],
+  ];
+  test.each([...wrong, ...wrongRedirects])("%s of a call: %o", (name, value) =>
+    refusedType(() => send({ [name]: value } as Anything), name),
+  );
+
+  test.each(wrongRedirects)("%s of a Client: %o; of roundTrip() there is no such thing", async (name, value) => {
+    expect(() => new Client({ [name]: value } as Anything)).toThrow(TypeError);
+    expect(() => new Client({ [name]: value } as Anything)).toThrow(name);
+    const request = new Request(peer.url());
+    await refusedType(() => peer.transport.roundTrip(request, { [name]: value } as Anything), `option "${name}"`);
+  });
 
   test.each(wrong)("%s of roundTrip(): %o", (name, value) =>
     refusedType(() => peer.transport.roundTrip(new Request(peer.url()), { [name]: value } as Anything), name),
@@ -408,9 +426,12 @@ describe("an option that cannot be meant", () => {
         "maxResponseHeaderBytes",
         "maxResponseHeaders",
         "max1xxResponses",
+        "maxDecompressRatio",
       ] as const
     ).map((name) => [name, [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "5", null]] as const),
-    ...(["keepAlive", "noDelay", "requireFraming"] as const).map((name) => [name, [0, "true", null]] as const),
+    ...(["keepAlive", "noDelay", "requireFraming", "decompress"] as const).map(
+      (name) => [name, [0, "true", null]] as const,
+    ),
     ["replay", ["always", true, null]],
     ["userAgent", [5, null]],
     ["tls", [5, "x", null]],
@@ -442,6 +463,8 @@ describe("an option that cannot be meant", () => {
     ["timeout", -1],
     ["timeout", "5"],
     ["headers", 5],
+    ["cookieJar", 5],
+    ["cookieJar", {}],
   ])("%s of a Client: %o", (name, value) => {
     const make = () => new Client({ [name]: value } as Anything as ClientOptions);
     expect(make).toThrow(TypeError);
