@@ -1,35 +1,15 @@
 /**
  * A Client with tough-cookie's own CookieJar: that it is of the shape which is asked for, and that the two agree on what
- * a cookie is. Needs the package `tough-cookie`, which is no dependency; without it these specs are skipped, and say so.
+ * a cookie is.
  */
 
-import { createRequire } from "node:module";
+import { CookieJar } from "tough-cookie";
 import { describe, expect, test } from "vitest";
-import { Client, type CookieJar, Response } from "../lib/index.ts";
+import { Client, Response } from "../lib/index.ts";
 import { redirect, Site } from "./support/site.ts";
 
-interface ToughCookie {
-  readonly CookieJar: new () => CookieJar & { getSetCookieStrings(url: string): Promise<string[]> };
-}
-
-function toughCookie(): ToughCookie | null {
-  try {
-    return createRequire(import.meta.url)("tough-cookie") as ToughCookie; // its types are not here when it is not
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
-    return null;
-  }
-}
-
-const tough = toughCookie();
-if (tough === null) {
-  process.stderr.write(
-    "cookies-tough.spec.ts is skipped: the package tough-cookie is not installed (npm i -D tough-cookie)\n",
-  );
-}
-
-describe.skipIf(tough === null)(`Client with a jar of tough-cookie${tough === null ? " (not installed)" : ""}`, () => {
-  const newJar = () => new tough!.CookieJar(); // skipped where it is null
+describe("Client with a jar of tough-cookie", () => {
+  const newJar = () => new CookieJar();
 
   test("sends what was set, to whom it was set for", async () => {
     const cookieJar = newJar();

@@ -9,7 +9,7 @@ import { AsyncQueue, type QueueName } from "../../lib/conn/async-queue.ts";
 
 type AnyQueue = AsyncQueue<object>;
 
-export class QueueCount {
+class QueueCount {
   pushed = 0;
   passed = 0;
   /** Bytes of the chunks that passed. */
