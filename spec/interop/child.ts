@@ -26,6 +26,14 @@ function kill(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader, "SIGKILL");
+  } catch {
+    // Nobody was left.
+  }
+}
+
 function keepTrack(child: ChildProcess): void {
   living.add(child);
   child.once("exit", () => living.delete(child));
@@ -131,6 +139,7 @@ export async function startInstalled(
       const patience = setTimeout(() => kill(child, "SIGKILL"), 3_000);
       await exit;
       clearTimeout(patience);
+      endGroup(child.pid); // some servers' workers take seconds to see that their leader is gone
     },
   };
   const until = Date.now() + 15_000;
