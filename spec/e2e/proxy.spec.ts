@@ -785,6 +785,19 @@ describe("allowAddress", () => {
     expect(await failure(c.client.get("http://169.254.169.254/latest"))).toBeInstanceOf(DialError);
   });
 
+  test("is asked for every hop of a redirect, behind a proxy and without one", async () => {
+    const away = says("HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\nContent-Length: 0\r\n\r\n");
+    await using proxy = await rawProxy({ onRequest: away });
+    const policy = { allowAddress: (address: string) => address !== "169.254.169.254" };
+    await using behind = through({ ...policy, proxy: proxy.url });
+    expect(await failure(behind.client.get("http://origin.test/"))).toBeInstanceOf(DialError);
+    expect(proxy.heads).toHaveLength(1);
+    await using direct = through(policy); // the same server as an origin
+    expect(await failure(direct.client.get(proxy.url))).toMatchObject({
+      attempts: [{ address: "169.254.169.254", outcome: "refused-by-policy" }],
+    });
+  });
+
   test("that refuses the proxy ends the dial; one that returns no boolean refuses, too", async () => {
     await using proxy = await rawProxy();
     await using c = through({ proxy: proxy.url, allowAddress: () => false });
