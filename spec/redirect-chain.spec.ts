@@ -4,6 +4,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import {
   type CallOptions,
   Client,
@@ -12,7 +13,9 @@ import {
   RedirectError,
   Request,
   Response,
+  type RoundTripCall,
   TooManyRedirectsError,
+  Transport,
 } from "../lib/index.ts";
 import { redirect, Site } from "./support/site.ts";
 
@@ -261,17 +264,20 @@ describe("checkRedirect", () => {
   test("is asked before each hop, with all that was sent, the oldest first [TestClientRedirects/custom policy]", async () => {
     const site = counting(15);
     const seen: [string, string[], number][] = [];
+    const kept: (readonly Request[])[] = [];
     const first = new Request("http://a.test/?n=0");
     let oldest: Request | undefined;
     const client = new Client({
       transport: site,
       checkRedirect(request, via, response) {
         oldest ??= via[0];
+        kept.push(via);
         seen.push([request.url, via.map(({ url }) => url), response.status]);
       },
     });
     expect(await (await client.do(first)).text()).toBe("the end");
     expect(oldest).toBe(first);
+    expect(kept.map(({ length }) => length)).toEqual(Array.from({ length: 15 }, (_, n) => n + 1)); // each its own
     expect(seen).toHaveLength(15);
     expect(seen.at(-1)).toEqual([
       "http://a.test/?n=15",
@@ -480,6 +486,26 @@ describe("signal and time limit cover the whole chain", () => {
     const client = new Client({ transport: counting(3), checkRedirect: async () => {}, timeout: 60_000 });
     await client.get("http://a.test/?n=0", { signal: controller.signal });
     expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
+  });
+
+  test("nobody is asked when the time is up already", async () => {
+    let now = 0;
+    const clock = Object.assign(Object.create(systemClock) as Clock, { now: () => now });
+    const site = counting();
+    class InTime extends Transport {
+      override roundTrip(request: Request, call?: RoundTripCall): Promise<Response> {
+        now += 1000; // the loop was blocked: no deadline could fire
+        return site.roundTrip(request, call);
+      }
+    }
+    let asked = 0;
+    const checkRedirect = () => {
+      asked++;
+      return new Promise<void>(() => {});
+    };
+    const client = new Client({ transport: new InTime({}, clock), checkRedirect, timeout: 1000 });
+    await expect(client.get("http://a.test/?n=0")).rejects.toMatchObject({ name: "TimeoutError", limit: 1000 });
+    expect(asked).toBe(0);
   });
 
   test("each hop gets the one deadline of the call", async () => {

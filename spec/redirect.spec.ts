@@ -100,9 +100,16 @@ describe("onward() takes the body along or drops it", () => {
   });
 
   test("drops that of a GET, too, and keeps the Content-Type of one that had none", () => {
-    expect(next(hopOf("http://a/", { body: "x" }), 302, "/b").request.body).toBeNull();
+    const { request } = next(hopOf("http://a/", { body: "x" }), 302, "/b");
+    expect([request.body, request.hasField("content-type")]).toEqual([null, false]);
     const bare = hopOf("http://a/", { headers: { "Content-Type": "application/json" } });
     expect(fieldsOf(next(bare, 302, "/b"))).toMatchObject({ "Content-Type": "application/json" });
+  });
+
+  test("drops the Content-Type of a POST without one, when that becomes a GET", () => {
+    const empty = hopOf("http://a/", { method: "POST", headers: { "Content-Type": "application/json" } });
+    expect(next(empty, 303, "/b").request.hasField("content-type")).toBe(false);
+    expect(next(empty, 307, "/b").request.hasField("content-type")).toBe(true);
   });
 
   test("never brings it back at a later 307", () => {
@@ -341,14 +348,18 @@ describe("onward() keeps a custom Host", () => {
   test.each(["/b", "b", "?b", "http:b"])("where the Location is relative: %s", (location) => {
     expect(host(next(custom, 302, location))).toBe("virtual.test");
   });
-  test.each(["http://a.test/b", "//a.test/b", "//b.test/", "http://virtual.test/", "https://a.test/"])(
-    "no longer where it names a host: %s",
-    (location) => {
-      const hop = next(custom, 302, location);
-      expect(host(hop)).toBeNull();
-      expect(host(next(hop, 302, "/b"))).toBeNull();
-    },
-  );
+  test.each([
+    "http://a.test/b",
+    "//a.test/b",
+    "//b.test/",
+    "http://virtual.test/",
+    "https://a.test/",
+    "http://location-without-host.invalid/",
+  ])("no longer where it names a host: %s", (location) => {
+    const hop = next(custom, 302, location);
+    expect(host(hop)).toBeNull();
+    expect(host(next(hop, 302, "/b"))).toBeNull();
+  });
 });
 
 describe("onward() keeps the user of a URL", () => {

@@ -60,6 +60,18 @@ describe("a redirect within an origin", () => {
     await response.close();
   });
 
+  test("does not decode the body that it passes over (R17)", async () => {
+    await using peer = await scriptedPeer();
+    const call = peer.client.get(peer.url("/one"));
+    const conn = await peer.accept();
+    await conn.readHead();
+    conn.reply(`${moved("/two", "Content-Encoding: gzip", "Content-Length: 7")}no gzip`);
+    await conn.readHead();
+    conn.reply(OK);
+    expect(await (await call).text()).toBe("ok");
+    expect(peer.accepted).toHaveLength(1);
+  });
+
   test("waits for a body that comes after the head, rather than dial", async () => {
     await using peer = await scriptedPeer();
     let asked = () => {};
