@@ -63,8 +63,9 @@ module.exports = {
     },
     {
       name: "pool-and-conn-meet-in-transport",
+      comment: "the transport, its calls and its leases",
       severity: "error",
-      from: { path: "^lib/", pathNot: ["^lib/(pool|transport\\.ts|way\\.ts)"] },
+      from: { path: "^lib/", pathNot: ["^lib/(pool|(transport|call|lease|way)\\.ts)"] },
       to: { path: "^lib/pool/" },
     },
     {

@@ -26,8 +26,9 @@ import {
   type ResolvedRedirects,
   resolveRedirects,
 } from "./redirect-options.ts";
+import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
 import type { TraceOption } from "./trace.ts";
-import { type RoundTripCall, type RoundTripper, Transport } from "./transport.ts";
+import { Transport } from "./transport.ts";
 
 export interface ClientOptions extends RedirectOptions {
   /** What carries the round trips. Default: a Transport of the client's own, on its defaults. */

@@ -45,13 +45,7 @@ export {
 } from "./proxy/environment.ts";
 export { readResponse } from "./read-response.ts";
 export { type CheckRedirect, errUseLastResponse, type RedirectOptions } from "./redirect-options.ts";
+export type { CallDeadline, Information, RoundTripCall, RoundTripper } from "./round-tripper.ts";
 export type { TraceEvent, TraceGroup, TraceListener, TraceOption } from "./trace.ts";
-export {
-  type CallDeadline,
-  type Information,
-  type RoundTripCall,
-  type RoundTripper,
-  Transport,
-  type TransportStats,
-} from "./transport.ts";
+export { Transport, type TransportStats } from "./transport.ts";
 export { writeRequest } from "./write-request.ts";

@@ -20,7 +20,7 @@ import { basicAuthorization, Request } from "./message/request.ts";
 import { drained, markRedirected, type Response } from "./message/response.ts";
 import { type Hop, isRedirect, onward, replacedHop } from "./redirect.ts";
 import { errUseLastResponse, type ResolvedRedirects, redirectsMax } from "./redirect-options.ts";
-import type { RoundTripCall, RoundTripper } from "./transport.ts";
+import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
 
 /** A little longer than a connection drains, whose own limit ends it nearly always. */
 const DRAIN_WAIT_MS = 60;

@@ -1,0 +1,456 @@
+/**
+ * One call of roundTrip: all its attempts. It waits for a connection, or has an exchange on one, or its answer is being
+ * read, or it is over; each move is made at once by whoever causes it, so that nothing can come between a check and what
+ * it permits.
+ *
+ * Owns:  the opened body until an exchange takes it, its wait in the pool, its listener on the signal, its deadlines.
+ * Never: touches a socket; dials.
+ */
+
+import { AsyncResource } from "node:async_hooks";
+import { onAbort } from "./abort.ts";
+import type { Clock, Deadline } from "./clock.ts";
+import { Exchange, type ExchangeCaller } from "./conn/exchange.ts";
+import {
+  type CloseReason,
+  ConnectionClosedError,
+  HttpError,
+  PoolTimeoutError,
+  TimeoutError,
+  TransportClosedError,
+} from "./errors.ts";
+import type { Lease } from "./lease.ts";
+import { headersOver } from "./message/headers.ts";
+import type { Request } from "./message/request.ts";
+import type { BodyReader } from "./message/request-body.ts";
+import type { Response } from "./message/response.ts";
+import { type CallTimeLimits, type ResolvedOptions, timeLimitsOf } from "./options.ts";
+import { outgoingHead } from "./outgoing-head.ts";
+import type { Pool } from "./pool/pool.ts";
+import type { Slot } from "./pool/slot.ts";
+import { WantConn } from "./pool/want-conn.ts";
+import { shouldRetry } from "./retry.ts";
+import { NO_CALL, type OwnCall } from "./round-tripper.ts";
+import { CallTrace, TRACE_CALL, TRACE_DIAL, TRACE_POOL, type TraceOption, type Tracer, tracerOf } from "./trace.ts";
+import type { TunnelTrace } from "./tunnel-dial.ts";
+import type { Way, Ways } from "./way.ts";
+import type { ResponseHead } from "./wire/parser-events.ts";
+import type { WritableHead } from "./wire/request-writer.ts";
+
+/** Keeps the process alive for a waiter that has no time limit. */
+export const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
+export const KEEP_ALIVE = { keepAlive: true } as const;
+
+/** What a call needs of its transport. */
+export interface CallHost {
+  readonly clock: Clock;
+  readonly options: ResolvedOptions;
+  readonly tracer: Tracer;
+  readonly ways: Ways;
+  readonly pool: Pool<Lease, Call>;
+  /** Whether code of the caller's takes part in dials. */
+  readonly dialsByCaller: boolean;
+  /** Set when the transport was closed: what the pool tells all who wait. */
+  readonly closed: TransportClosedError | null;
+  calls: number;
+  retries: number;
+}
+
+let lastCallId = 0;
+
+export class Call implements ExchangeCaller {
+  readonly trace: CallTrace;
+  /** Set by `start()` before the call meets the pool. */
+  way!: Way;
+  readonly #host: CallHost;
+  readonly #request: Request;
+  readonly #call: OwnCall;
+  readonly #resolve: (response: Response) => void;
+  readonly #reject: (error: unknown) => void;
+
+  /** "between": on its way from one station to the next, where a listener may abort it: nobody holds it, so it just ends. */
+  #state: "between" | "waiting" | "sent" | "answered" | "over" = "between";
+  readonly #limits: Required<CallTimeLimits>;
+  #head: WritableHead | null = null;
+  /** The body of the next attempt: opened with the call, then again for each retry. */
+  #body: BodyReader | null = null;
+  /** One for all attempts; null before the first. */
+  #want: WantConn<Lease, Call> | null = null;
+  #lease: Lease | null = null;
+  #exchange: Exchange | null = null;
+  #cancelled = false;
+  /** Idle connections that a retry may still try; null until the first failure. */
+  #retriesLeft: number | null = null;
+  #exhausted = false;
+  #poolWaitedMs = 0;
+  #poolWaitFrom = 0;
+  #poolDeadline: Deadline | null = null;
+  #total: Deadline | null = null;
+  #detach: (() => void) | null = null;
+  /** The caller's async context, where code of the caller may have to run later. */
+  #context: AsyncResource | null = null;
+
+  constructor(
+    host: CallHost,
+    request: Request,
+    call: OwnCall,
+    resolve: (response: Response) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#host = host;
+    this.#request = request;
+    this.#call = call;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#limits = call === NO_CALL ? host.options : timeLimitsOf(host.options, call);
+    // Where code of the caller's may run later. A body looks after itself, but for one that is opened again.
+    const hooked = call.trace !== undefined || call.onInformation !== undefined;
+    if (hooked || request.trailers !== null || request.body?.kind === "factory" || host.dialsByCaller) {
+      this.#context = new AsyncResource("persistconn.Call", { requireManualDestroy: true });
+    }
+    this.trace = new CallTrace(++lastCallId, host.clock, host.tracer, this.#tracer(call.trace));
+  }
+
+  /** Runs code that may call the caller's, in the async context of the call. */
+  inContext<T>(fn: () => T): T {
+    return this.#context === null ? fn() : this.#context.runInAsyncScope(fn);
+  }
+
+  #tracer(option: TraceOption | undefined): Tracer {
+    const tracer = tracerOf(option);
+    if (tracer.mask === 0) return tracer;
+    return { mask: tracer.mask, emit: (event) => this.inContext(() => tracer.emit(event)) };
+  }
+
+  // ---- before a connection
+
+  /** Whether it stands in the pool's queue: a dial that goes on without it reports nothing to its timings. */
+  get waiting(): boolean {
+    return this.#state === "waiting";
+  }
+
+  get #isOver(): boolean {
+    return this.#state === "over";
+  }
+
+  start(): void {
+    const host = this.#host;
+    const { signal, deadline } = this.#call;
+    let found: Way | Promise<Way>;
+    host.calls++;
+    if (this.trace.mask & TRACE_CALL) {
+      this.trace.emit({ type: "call-start", method: this.#request.method, url: this.#request.url });
+    }
+    try {
+      // A body that can be read only once is ours from here on, so it is opened before anything can fail.
+      this.#body = this.#request.body?.open() ?? null;
+      this.#requireGoingOn();
+      found = host.ways.find(this.#request.destination);
+      if (found instanceof Promise)
+        found.catch(() => {}); // it is looked at below, unless the call ends before
+      else this.#take(found);
+      this.#requireGoingOn(); // a function that chose the proxy may have ended either
+    } catch (error) {
+      return this.#finish(error);
+    }
+    if (signal !== undefined) this.#detach = onAbort(signal, () => this.#cancel("aborted", signal.reason));
+    if (deadline !== undefined) {
+      const left = deadline.at - host.clock.now();
+      if (left <= 0) return this.#finish(this.#totalTimeout(deadline.limit));
+      this.#total = host.clock.deadline(
+        left,
+        () => this.#cancel("timeout", this.#totalTimeout(deadline.limit)),
+        KEEP_ALIVE,
+      );
+    }
+    this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before, but for a proxy
+    if (!(found instanceof Promise)) return this.#enqueue();
+    found.then(
+      (way) => this.#wayFound(way),
+      (error: unknown) => {
+        if (!this.#isOver) this.#finish(error);
+      },
+    );
+  }
+
+  /** @throws the reason of an abort, or a TransportClosedError */
+  #requireGoingOn(): void {
+    if (this.#host.closed !== null) throw closedError();
+    if (this.#call.signal?.aborted) throw this.#call.signal.reason;
+  }
+
+  /** @throws {LocalProtocolError} the request cannot be sent as it is */
+  #take(way: Way): void {
+    this.way = way;
+    this.#head = way.heads.write(outgoingHead(this.#request, this.#body));
+  }
+
+  /** A function of the caller took its time to say which proxy. */
+  #wayFound(way: Way): void {
+    if (this.#isOver) return;
+    try {
+      if (this.#host.closed !== null) throw closedError();
+      this.#take(way);
+    } catch (error) {
+      return this.#finish(error);
+    }
+    this.trace.queuedAt = this.#host.clock.now();
+    this.#enqueue();
+  }
+
+  #enqueue(): void {
+    const host = this.#host;
+    this.#tracePoolWait();
+    if (this.#isOver) return;
+    this.#state = "waiting";
+    const want = new WantConn<Lease, Call>(
+      this.way.key,
+      (slot) => this.#given(slot),
+      // The dial made for it failed, or the transport was closed, which the pool says to all in one error.
+      (error) => this.#finish(error === host.closed ? closedError() : error),
+      this,
+    );
+    this.#want = want;
+    host.pool.get(want);
+    this.#watchPoolWait(want);
+  }
+
+  #totalTimeout(limit: number): TimeoutError {
+    const what = `Cannot finish ${this.#request.method} ${this.#request.url}`;
+    return new TimeoutError("total", "timeout", limit, `${what}: not complete within ${limit} ms (option timeout)`);
+  }
+
+  #tracePoolWait(): void {
+    if (!(this.trace.mask & TRACE_POOL)) return;
+    const { idle, waiting, dialing } = this.#host.pool.stateOf(this.way.key);
+    this.trace.emit({ type: "pool-wait", key: this.way.shownKey, idle, waiting, dials: dialing });
+  }
+
+  /** `poolTimeout` runs while the request waits and owns no slot: no dial of its own, and none to come at this turn. */
+  #watchPoolWait(want: WantConn<Lease, Call>): void {
+    if (want.state !== "waiting" || want.dial !== null || this.#host.options.maxConnsPerHost === 0) return;
+    const { poolTimeout } = this.#limits;
+    const left = poolTimeout === 0 ? FOR_EVER_MS : Math.max(1, poolTimeout - this.#poolWaitedMs);
+    this.#poolWaitFrom = this.#host.clock.now();
+    this.#poolDeadline = this.#host.clock.deadline(left, () => this.#poolWaitedLong(want, poolTimeout), KEEP_ALIVE);
+  }
+
+  #poolWaitedLong(want: WantConn<Lease, Call>, limit: number): void {
+    const deadline = this.#poolDeadline;
+    if (want.dial !== null) {
+      // It owns a slot by now: the dial of a request that has left. It may lose that again, and then waits as before.
+      this.#poolWaitFrom = this.#host.clock.now();
+      deadline?.reset(limit);
+    } else if (this.#host.pool.stateOf(this.way.key).idle > 0) {
+      // A connection came back in the poll before this; the turn that it then began says whose it is.
+      this.#host.clock.turn(() => {
+        if (this.#poolDeadline === deadline) this.#poolTimedOut(limit);
+      });
+    } else this.#poolTimedOut(limit);
+  }
+
+  /** A dial of its own has begun, or it was given a connection, or it waits no more. */
+  ownsSlot(): void {
+    if (this.#poolDeadline === null) return;
+    this.#poolDeadline.cancel();
+    this.#poolDeadline = null;
+    this.#poolWaitedMs += this.#host.clock.now() - this.#poolWaitFrom;
+  }
+
+  #poolTimedOut(limit: number): void {
+    const now = this.#host.clock.wallNow();
+    const { waiting, dialing, busy, idle, oldestBusySince } = this.#host.pool.stateOf(this.way.key);
+    const oldestBusyMs = oldestBusySince === null ? null : now - oldestBusySince;
+    const held = `${busy} busy${oldestBusyMs === null ? "" : ` (the oldest for ${Math.round(oldestBusyMs)} ms)`}, ${dialing} dialing, ${idle} idle`;
+    const text = `Cannot get connection to ${this.#request.destination.origin}: none free within ${limit} ms (option poolTimeout); ${waiting} waiting, ${held}`;
+    this.#cancel("timeout", new PoolTimeoutError(limit, text, { waiting, dialing, busy, idle, oldestBusyMs }));
+  }
+
+  /** The pool has a connection for this call: it is sent at once, before anything can happen to it. */
+  #given(slot: Slot<Lease>): void {
+    this.ownsSlot();
+    const lease = slot.conn as Lease; // the pool gives out live connections only
+    const { trace } = this;
+    this.#state = "between";
+    trace.attempt++;
+    trace.assignedAt = this.#host.clock.now();
+    trace.connection = lease.conn.id;
+    lease.conn.reused = slot.reused;
+    if (trace.mask & TRACE_POOL) trace.emit({ type: "pool-assigned", reused: slot.reused, served: lease.conn.served });
+    if (isClosed(slot)) {
+      // The listener has destroyed the transport, and this connection with it: nothing was sent on it.
+      if (this.#isOver) return;
+      this.#state = "waiting";
+      return this.#host.pool.retry(this.#want as WantConn<Lease, Call>, slot); // it was given through its wait
+    }
+    if (this.#isOver) return this.#host.pool.put(slot, null); // as it came
+    lease.conn.conduit.ref();
+    const body = this.#body ?? this.#reopened();
+    this.#body = null;
+    const { trailers } = this.#request;
+    const exchange = new Exchange({
+      request: this.#request,
+      head: this.#head as WritableHead, // written by start(), before there was anything to wait for
+      body,
+      limits: this.#limits,
+      requireFraming: this.#host.options.requireFraming,
+      decompressRatioMax: this.#host.options.maxDecompressRatio,
+      trace,
+      onInformation: this.#call.onInformation === undefined ? null : (head) => this.#inform(head),
+      trailers: trailers === null ? null : () => this.inContext(() => trailers.collect()),
+      caller: this,
+    });
+    this.#state = "sent";
+    this.#lease = lease;
+    this.#exchange = exchange;
+    lease.exchange = exchange;
+    lease.conn.roundTrip(exchange);
+  }
+
+  /** The body anew for another attempt, opened in the context of the call: a factory is the caller's code. */
+  #reopened(): BodyReader | null {
+    const { body } = this.#request;
+    if (body === null) return null;
+    return this.inContext(() => body.open());
+  }
+
+  // ---- from the exchange
+
+  answered(response: Response): void {
+    this.#state = "answered";
+    this.#resolve(response);
+  }
+
+  failed(error: unknown, exchange: Exchange): void {
+    const { pool } = this.#host;
+    const slot = (this.#lease as Lease).slot; // an exchange is on a lease
+    const asked = shouldRetry({
+      cancelled: this.#cancelled,
+      reused: exchange.reused,
+      nothingWritten: exchange.nothingWritten,
+      bytesRead: exchange.bytesRead,
+      connectionLost: error instanceof ConnectionClosedError,
+      regenerable: this.#request.body?.regenerable ?? true,
+      replayable: this.#request.replayable,
+      replay: this.#host.options.replay,
+      exhausted: this.#exhausted,
+    });
+    const decision = asked.retry && this.#host.closed !== null ? NO_RETRY_CLOSED : asked;
+    this.#state = "between";
+    if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
+      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason });
+    }
+    if (this.#isOver) return pool.remove(slot);
+    if (!decision.retry) {
+      pool.remove(slot);
+      return this.#finish(error);
+    }
+    this.#host.retries++;
+    // At most the connections that were idle at the first failure are tried; then one dial, made for this request.
+    this.#retriesLeft ??= pool.stateOf(this.way.key).idle;
+    this.#exhausted = this.#retriesLeft-- <= 0;
+    this.#lease = null;
+    this.#exchange = null;
+    this.#tracePoolWait();
+    if (this.#isOver) return pool.remove(slot);
+    this.#state = "waiting";
+    const want = this.#want as WantConn<Lease, Call>; // there was an attempt, so there was a wait
+    pool.retry(want, slot, this.#exhausted);
+    this.#watchPoolWait(want);
+  }
+
+  over(): void {
+    if (this.#state === "answered") this.#release();
+  }
+
+  /** In the context of the caller. What the hook throws fails the call, and not the process. */
+  #inform(head: ResponseHead): void {
+    const { status, statusText } = head;
+    const information = { status, statusText, headers: headersOver(head.fields) };
+    try {
+      this.inContext(() => this.#call.onInformation?.(information));
+    } catch (error) {
+      this.#cancel("aborted", error);
+    }
+  }
+
+  // ---- the end
+
+  /** Ends the call wherever it stands. After the last byte off the wire nobody can call this any more. */
+  #cancel(reason: CloseReason, error: unknown): void {
+    this.#cancelled = true;
+    switch (this.#state) {
+      case "between":
+        return this.#finish(error);
+      case "waiting":
+        this.#host.pool.cancel(this.#want as WantConn<Lease, Call>); // set while it waits
+        return this.#finish(error);
+      case "sent":
+      case "answered":
+        (this.#lease as Lease).conn.abort(this.#exchange as Exchange, reason, error); // both set when it was sent
+    }
+  }
+
+  #finish(error: unknown): void {
+    this.#state = "over";
+    this.#release();
+    this.#body?.destroy(error);
+    this.#body = null;
+    // The reason of an abort is the caller's own, also where it is an error of ours from elsewhere.
+    if (error instanceof HttpError && error !== this.#call.signal?.reason)
+      error.addFacts({ origin: this.#request.destination.origin, attempt: this.trace.attempt });
+    if (this.trace.mask & TRACE_CALL) this.trace.emit({ type: "call-failed", error });
+    this.#reject(error);
+  }
+
+  #release(): void {
+    this.ownsSlot();
+    this.#detach?.();
+    this.#detach = null;
+    this.#total?.cancel();
+    this.#total = null;
+  }
+}
+
+/** For each call its own, since it gets that call's facts. */
+export function closedError(): TransportClosedError {
+  return new TransportClosedError("Cannot send request: the transport is closed", { safeToRetry: true });
+}
+
+const NO_RETRY_CLOSED = { retry: false, reason: "the transport is closed" } as const;
+
+/** Reports a dial on the trace of the call that asked for it, and stamps its timings while it waits. */
+export function dialTrace(call: Call): TunnelTrace {
+  const { trace } = call;
+  const dialing = trace.mask & TRACE_DIAL;
+  return {
+    dnsDone(addresses) {
+      if (call.waiting) trace.dnsAt = trace.clock.now();
+      if (dialing) trace.emit({ type: "dns-done", addresses });
+    },
+    connectStart(address, port) {
+      if (dialing) trace.emit({ type: "connect-start", address, port });
+    },
+    connectDone(tried) {
+      if (dialing) trace.emit({ type: "connect-done", tried });
+    },
+    connected() {
+      if (call.waiting) trace.connectAt = trace.clock.now();
+    },
+    tlsDone({ protocol, resumed }) {
+      if (call.waiting) trace.tlsAt = trace.clock.now();
+      if (dialing) trace.emit({ type: "tls-done", protocol, resumed });
+    },
+    tunnelStart(proxy, target) {
+      if (dialing) trace.emit({ type: "tunnel-start", proxy, target });
+    },
+    tunnelDone(status) {
+      if (dialing) trace.emit({ type: "tunnel-done", status });
+    },
+  };
+}
+
+/** Asked anew after each word to a listener, which may do anything. */
+export function isClosed(slot: Slot<Lease>): boolean {
+  return slot.state === "closed";
+}

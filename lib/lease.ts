@@ -1,0 +1,84 @@
+/**
+ * A connection on loan from the pool or in it, and what is kept beside it: its slot, and the last exchange it was given.
+ *
+ * Owns:  its PersistConn. Lives from the end of a dial until the connection is closed.
+ * Never: decides: the pool says when it is idle, the call when its exchange may go again.
+ */
+
+import type { Clock } from "./clock.ts";
+import type { Conduit } from "./conn/conduit.ts";
+import type { DialTarget } from "./conn/dial.ts";
+import type { Exchange } from "./conn/exchange.ts";
+import { type ConnOwner, PersistConn } from "./conn/persist-conn.ts";
+import type { CloseReason, TimeoutError } from "./errors.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { Slot } from "./pool/slot.ts";
+import { authorityOf, type Way } from "./way.ts";
+
+/** The server's word on how long it keeps an idle connection is taken with a margin: its clock started earlier. */
+const KEEP_ALIVE_MARGIN_MS = 1000;
+
+/** Who lends it out: what a lease tells on. */
+export interface LeaseHost {
+  readonly clock: Clock;
+  readonly options: ResolvedOptions;
+  /** It went into the pool. */
+  leaseIdle(lease: Lease): void;
+  /** Its exchange is over; the server keeps the connection for so long (with a margin), where it said. */
+  leaseReturned(lease: Lease, keepAliveMs: number | null): void;
+  leaseExpired(lease: Lease): void;
+  leaseClosed(lease: Lease, reason: CloseReason): void;
+  leaseUnread(exchange: Exchange, error: TimeoutError): void;
+}
+
+let lastConnectionId = 0;
+
+export class Lease implements ConnOwner {
+  readonly slot: Slot<Lease>;
+  readonly conn: PersistConn;
+  readonly #host: LeaseHost;
+  exchange: Exchange | null = null;
+
+  constructor(host: LeaseHost, slot: Slot<Lease>, conduit: Conduit, { target, proxy }: Way) {
+    this.#host = host;
+    this.slot = slot;
+    this.conn = new PersistConn({
+      id: ++lastConnectionId,
+      conduit,
+      clock: host.clock,
+      owner: this,
+      limits: {
+        headBytesMax: host.options.maxResponseHeaderBytes,
+        headerCountMax: host.options.maxResponseHeaders,
+        informationMax: host.options.max1xxResponses,
+      },
+      peer: peerOf(target),
+      ...(proxy === null ? {} : { proxy: proxy.shown }),
+    });
+  }
+
+  /** In the pool from now on: keeps no process alive, and expires in `ms` (0: never). */
+  idle(ms: number): void {
+    this.conn.conduit.unref();
+    this.conn.armIdle(ms);
+    this.#host.leaseIdle(this);
+  }
+
+  connIdle(_conn: PersistConn, keepAliveMs: number | null): void {
+    this.exchange = null;
+    this.#host.leaseReturned(this, keepAliveMs === null ? null : Math.max(1, keepAliveMs - KEEP_ALIVE_MARGIN_MS));
+  }
+  connClosed(_conn: PersistConn, reason: CloseReason): void {
+    this.#host.leaseClosed(this, reason);
+  }
+  connExpired(): void {
+    this.#host.leaseExpired(this);
+  }
+  connUnread(_conn: PersistConn, exchange: Exchange, error: TimeoutError): void {
+    this.#host.leaseUnread(exchange, error);
+  }
+}
+
+function peerOf({ host, port, path, label }: DialTarget): string {
+  return label ?? path ?? authorityOf(host, port);
+}

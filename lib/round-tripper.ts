@@ -1,0 +1,71 @@
+/**
+ * The one seam: a RoundTripper sends one request and delivers its answer. A Transport is one, and whatever stands around
+ * it: caching, recording, retry policies, mocks.
+ *
+ * Go net/http RoundTripper.
+ */
+
+import type { Headers } from "./message/headers.ts";
+import { Request } from "./message/request.ts";
+import type { Response } from "./message/response.ts";
+import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall } from "./options.ts";
+import type { TraceOption } from "./trace.ts";
+
+/** One HTTP transaction: the one seam. Caching, recording, retry policies and mocks are RoundTrippers around another. */
+export interface RoundTripper {
+  /**
+   * Sends one request and delivers the head of its answer. Never interprets the answer; never changes the request; reads
+   * the request's one-shot body to its end or destroys it, on every path.
+   */
+  roundTrip(request: Request, call?: RoundTripCall): Promise<Response>;
+}
+
+/** A point in time on the transport's clock, and the limit that set it, for the error's text. */
+export interface CallDeadline {
+  readonly at: number;
+  readonly limit: number;
+}
+
+/** A 1xx response, as a hook sees it. */
+export interface Information {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Headers;
+}
+
+/** What belongs to one call and travels beside the request. */
+export interface RoundTripCall extends CallTimeLimits {
+  signal?: AbortSignal;
+  /** To the last byte off the wire, over pool wait and attempts; an outer station may share it between hops. */
+  deadline?: CallDeadline;
+  trace?: TraceOption;
+  /** Hears each 1xx response; what it throws fails the call. */
+  onInformation?: (information: Information) => void;
+}
+
+/** The options of one call, each set to something: what a prototype brings along is not the caller's. */
+export interface OwnCall extends CallTimeLimits {
+  signal: AbortSignal | undefined;
+  deadline: CallDeadline | undefined;
+  trace: TraceOption | undefined;
+  onInformation: RoundTripCall["onInformation"];
+}
+
+export const NO_CALL: OwnCall = Object.freeze({
+  signal: undefined,
+  deadline: undefined,
+  trace: undefined,
+  onInformation: undefined,
+});
+const CALL_NAMES: readonly string[] = [...Object.keys(NO_CALL), ...CALL_TIME_LIMITS];
+
+/** What the caller owns of the options, checked. A body that can be read once is given up where they are refused. */
+export function ownCall(request: Request, call: RoundTripCall): OwnCall {
+  try {
+    checkCall(call, CALL_NAMES);
+  } catch (error) {
+    if (request instanceof Request) request.body?.discard(error);
+    throw error;
+  }
+  return { ...NO_CALL, ...call, signal: call.signal ?? undefined };
+}
