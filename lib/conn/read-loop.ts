@@ -407,17 +407,10 @@ const TIME_LIMITS = {
   "stalled-reader": ["stalledReaderTimeout", "the reader of the body took nothing"],
 } as const;
 
-/** Up to here `slice` is the cheaper copy; above, the constructor, which does not clear the memory first. */
-const SLICE_BYTES_MAX = 1024;
-
-/** The lent buffer is the same one each time; as a plain Uint8Array, so that what is cut from it is one too. */
-let lent = new Uint8Array(0);
-
+/** A plain Uint8Array with a buffer of its own, whatever is lent: `slice` of a Buffer would be a view, and a Buffer. */
 function copyOf(view: Uint8Array, start: number, end: number): Uint8Array {
-  if (lent.buffer !== view.buffer || lent.byteOffset !== view.byteOffset || lent.length !== view.length) {
-    lent = new Uint8Array(view.buffer, view.byteOffset, view.length) as Uint8Array<ArrayBuffer>; // sockets lend no other
-  }
-  return end - start <= SLICE_BYTES_MAX ? lent.slice(start, end) : new Uint8Array(lent.subarray(start, end));
+  if (view.constructor === Uint8Array) return view.slice(start, end);
+  return new Uint8Array(view.subarray(start, end));
 }
 
 /** A load balancer's way to say that it closes an idle connection (Go is408Message, issue 32310). */

@@ -366,3 +366,14 @@ describe("SocketConduit: an answer that waits in the kernel is not lost by our o
     expect(sink.events).toEqual([]);
   });
 });
+
+test("SocketReader: what came before there was a conduit is kept, whatever is read into the shared buffer after it", () => {
+  const first = new SocketReader();
+  const second = new SocketReader();
+  expect(second.buffer).toBe(first.buffer);
+  first.buffer.set(Buffer.from("first"));
+  expect(first.callback(5, first.buffer)).toBe(false);
+  second.buffer.set(Buffer.from("other"));
+  expect(second.callback(5, second.buffer)).toBe(false);
+  expect([...first.early, ...second.early].map((bytes) => Buffer.from(bytes).toString())).toEqual(["first", "other"]);
+});
