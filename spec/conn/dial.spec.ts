@@ -548,14 +548,18 @@ describe("Dialer.start(): giving up", () => {
   });
 
   test("unref() before the connection stands leaves it unref'd", async () => {
+    const clock = new VirtualClock();
     const { port } = await echoServer();
-    const dialing = dialerOf().start(http("127.0.0.1", port), signal(), null);
-    const countSockets = () => process.getActiveResourcesInfo().filter((type) => type === "TCPSocketWrap").length;
+    const dialing = dialerOf({}, clock).start(http("127.0.0.1", port), signal(), null);
     dialing.unref();
     const conduit = await dialing.promise;
-    closing.push(() => conduit.destroy());
-    const unreferenced = countSockets();
+    expect(clock.holds).toBe(0);
     conduit.ref();
-    expect(countSockets()).toBe(unreferenced + 1);
+    conduit.ref();
+    expect(clock.holds).toBe(1);
+    conduit.destroy();
+    expect(clock.holds).toBe(0);
+    conduit.ref();
+    expect(clock.holds).toBe(0);
   });
 });
