@@ -132,10 +132,11 @@ export class Client {
     try {
       if (init === undefined) {
         const plain = method === "GET" && typeof url === "string";
-        return this.do(plain ? new Request(url) : new Request(url, { method }));
+        return this.do(plain ? new Request(url) : new Request(url, {}, method));
       }
-      const [parts, call, stray] = split(method, init);
-      const request = new Request(url, parts);
+      if (hasPartsOnly(init)) return this.do(new Request(url, init, method));
+      const [parts, call, stray] = split(init);
+      const request = new Request(url, parts, method);
       if (stray === null) return this.do(request, call);
       const error = unknownOption(stray, [...PART_NAMES, ...CALL_NAMES]);
       request.body?.discard(error);
@@ -217,13 +218,19 @@ function refuseHttp(request: Request): void {
   throw new LocalProtocolError("url", "Cannot make request: URL is refused: it is not https (option httpsOnly)");
 }
 
+/** Most calls have no options of their own, and then nothing has to be taken apart. */
+function hasPartsOnly(init: CallInit): boolean {
+  if (typeof init !== "object" || init === null) throw wrongType("options", "an object", init);
+  for (const name of Object.keys(init)) if (!PART_NAMES.includes(name)) return false;
+  return true;
+}
+
 /**
  * Takes the parts of the request and those of the call apart; Request and `#call` check what is in them.
  *
  * @returns the third is a name that belongs to neither, or null
  */
-function split(method: string, init: CallInit): [RequestInit, CallOptions | undefined, string | null] {
-  if (typeof init !== "object" || init === null) throw wrongType("options", "an object", init);
+function split(init: CallInit): [RequestInit, CallOptions | undefined, string | null] {
   const parts: Record<string, unknown> = {};
   let call: Record<string, unknown> | undefined;
   let stray: string | null = null;
@@ -234,6 +241,5 @@ function split(method: string, init: CallInit): [RequestInit, CallOptions | unde
     else if (call === undefined) call = { [name]: value };
     else call[name] = value;
   }
-  parts["method"] = method;
   return [parts, call, stray];
 }

@@ -177,7 +177,6 @@ export class CallTrace {
   connection: number | null = null;
 
   readonly startedAt: number;
-  readonly startWall: number;
   queuedAt = -1;
   dnsAt = -1;
   connectAt = -1;
@@ -194,7 +193,6 @@ export class CallTrace {
     this.#tracer = transport.mask === 0 && call.mask === 0 ? NO_TRACER : both(transport, call);
     this.mask = this.#tracer.mask;
     this.startedAt = clock.now();
-    this.startWall = clock.wallNow();
   }
 
   /** Tells the listeners. The caller has looked at `mask` first. */
@@ -205,7 +203,8 @@ export class CallTrace {
   timings(): Timings {
     const since = (at: number) => (at < 0 ? null : at - this.startedAt);
     return {
-      startedAt: this.startWall,
+      // Told when somebody asks, since few do, and reading that clock too would cost every call.
+      startedAt: Math.round(this.clock.wallNow() - (this.clock.now() - this.startedAt)),
       queued: since(this.queuedAt),
       dns: since(this.dnsAt),
       connect: since(this.connectAt),

@@ -259,6 +259,8 @@ export class Exchange implements ResponseBacking, BodySource {
 
   // ---- BodySource: what the Response reads from
 
+  readonly chunksAreAlone = true;
+
   get length(): number | null {
     return this.#head?.contentLength ?? null;
   }

@@ -338,7 +338,9 @@ export class ReadLoop implements ResponseSink, BodyHost {
 
   /** Idle from now on; `idleExpired` is called in `ms` (0: never). */
   idle(ms: number): void {
-    this.#await("idle", ms);
+    this.#awaiting = "idle";
+    if (this.#inRound) this.#deadline.reset(ms, this.#now);
+    else this.#deadline.reset(ms);
   }
 
   /** Nothing comes any more. */

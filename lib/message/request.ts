@@ -94,16 +94,18 @@ export class Request {
 
   /**
    * @param input an absolute http or https URL; or a Request, ours or a standard one, to begin from
+   * @param method for who has it beside the options, which then have none; the same as `init.method`
    * @throws {LocalProtocolError} it cannot be sent; `field` says what of it
    * @throws {TypeError} an option of the wrong type, or one that does not exist
    */
-  constructor(input: string | URL | Request | RequestLike, init?: RequestInit) {
+  constructor(input: string | URL | Request | RequestLike, init?: RequestInit, method?: string) {
     if (init === undefined) {
       this.#begin(input, init);
       return;
     }
     try {
       this.#begin(input, init);
+      if (method !== undefined) this.#method = checkedMethod(method);
       this.#apply(init, REQUEST_OPTIONS);
       this.#check();
     } catch (error) {
