@@ -257,6 +257,7 @@ class Core implements CallHost, LeaseHost {
       this.closed = closedError();
       this.pool.close(this.closed);
       this.#dialer.close();
+      this.ways.forgetSessions();
     }
     return new Promise((resolve) => this.pool.whenEmpty(resolve));
   }
