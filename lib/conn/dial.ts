@@ -540,6 +540,7 @@ class Dial<T> implements Dialing<T> {
   /** Whether what is secured may be used; if not, the dial has failed. */
   #accepts(socket: TLSSocket | null, foreign: boolean): boolean {
     const { tls } = this.#shared;
+    if (this.#target.scheme === "http") return true; // a dialer's own affair
     const what = `Cannot secure connection to ${this.#peer}`;
     try {
       if (foreign || socket === null) tls.acceptForeign(socket, what);
