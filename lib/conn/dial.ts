@@ -99,10 +99,10 @@ export class Dialer {
 
   /** @throws {TypeError} for options in `tls` that cannot be meant */
   constructor(options: DialOptions, clock: Clock) {
-    this.#options = options;
+    this.#options = bare(options);
     this.#clock = clock;
-    this.#tls = new TlsLayer(options.tls);
-    this.#proxyTls = new TlsLayer(options.proxyTls ?? forProxies(this.#tls.options));
+    this.#tls = new TlsLayer(this.#options.tls);
+    this.#proxyTls = new TlsLayer(this.#options.proxyTls ?? forProxies(this.#tls.options));
   }
 
   start(target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing {

@@ -116,7 +116,7 @@ export function checkTlsOptions(options: unknown): TlsOptions {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw wrongType("tls", "an object", options);
   }
-  const tls = options as TlsOptions; // an object; its fields are node:tls's to check, but for those below
+  const tls: TlsOptions = bare(options); // its fields are node:tls's to check, but for those below
   for (const name of Object.keys(tls)) if (!OPTIONS.includes(name)) throw unknownOption(`tls.${name}`, OPTIONS);
   const { rejectUnauthorized, checkServerIdentity, servername } = tls;
   if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== "boolean") {
@@ -132,7 +132,7 @@ export function checkTlsOptions(options: unknown): TlsOptions {
     const idle = CONTEXT_OPTIONS.find((name) => Object.hasOwn(tls, name));
     if (idle !== undefined) throw new TypeError(`Option tls.${idle} has no effect: tls.secureContext is given`);
   }
-  return tls;
+  return options;
 }
 
 export class TlsLayer {
@@ -151,11 +151,11 @@ export class TlsLayer {
   /** @throws {TypeError} see `checkTlsOptions` */
   constructor(options: TlsOptions = {}) {
     this.options = checkTlsOptions(options);
-    const { secureContext, pins, ...rest } = this.options;
+    const { secureContext, pins, ...rest } = bare(this.options);
     const entries = Object.entries(rest).filter(([, value]) => value !== undefined);
     // Both halves of an object whose names were just checked.
-    this.#context = Object.fromEntries(entries.filter(([name]) => CONTEXT_OPTIONS.includes(name))) as TlsOptions;
-    this.#connect = Object.fromEntries(entries.filter(([name]) => CONNECT_OPTIONS.includes(name))) as TlsOptions;
+    this.#context = bare(Object.fromEntries(entries.filter(([name]) => CONTEXT_OPTIONS.includes(name))) as TlsOptions);
+    this.#connect = bare(Object.fromEntries(entries.filter(([name]) => CONNECT_OPTIONS.includes(name))) as TlsOptions);
     this.#secureContext = secureContext;
     this.#pins = pins === undefined ? null : [...pins];
   }
@@ -248,7 +248,7 @@ export class TlsLayer {
   #contextOf(): SecureContext {
     if (this.#secureContext !== undefined) return this.#secureContext;
     try {
-      this.#secureContext = nodeTls().createSecureContext(bare(this.#context));
+      this.#secureContext = nodeTls().createSecureContext(this.#context);
       return this.#secureContext;
     } catch (cause) {
       throw new TlsError("Cannot make secure context: the options in tls are not usable", { cause });
