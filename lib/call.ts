@@ -135,7 +135,7 @@ export class Call implements ExchangeCaller {
 
   start(): void {
     const host = this.#host;
-    const { signal, deadline } = this.#call;
+    const { signal, deadline, tls } = this.#call;
     let found: Way | Promise<Way>;
     host.calls++;
     if (this.trace.mask & TRACE_CALL) {
@@ -145,7 +145,8 @@ export class Call implements ExchangeCaller {
       // A body that can be read only once is ours from here on, so it is opened before anything can fail.
       this.#body = this.#request.body?.open() ?? null;
       this.#requireGoingOn();
-      found = host.ways.find(this.#request.destination);
+      const { destination } = this.#request;
+      found = tls === undefined ? host.ways.find(destination) : host.ways.findAs(tls, destination);
       if (found instanceof Promise)
         found.catch(() => {}); // it is looked at below, unless the call ends before
       else this.#take(found);

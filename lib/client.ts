@@ -53,6 +53,11 @@ export interface CallOptions extends CallTimeLimits, RedirectOptions {
   trace?: TraceOption;
   /** Hears each 1xx response. */
   onInformation?: RoundTripCall["onInformation"];
+  /**
+   * TLS options of this call over those of the transport; see `RoundTripCall.tls`. Where it is redirected to another
+   * origin, what is the first one's alone stays behind: the client certificate and `servername`.
+   */
+  tls?: RoundTripCall["tls"];
 }
 
 /** What `client.get(url, init)` and its kin take: the request's parts and the call's. */
@@ -61,7 +66,14 @@ export type CallInit = Omit<RequestInit, "method" | "signal"> & CallOptions;
 /** What a Request can be made of. */
 export type RequestInput = ConstructorParameters<typeof Request>[0];
 
-const TRANSPORT_CALL_NAMES: readonly string[] = ["signal", "timeout", "trace", "onInformation", ...CALL_TIME_LIMITS];
+const TRANSPORT_CALL_NAMES: readonly string[] = [
+  "signal",
+  "timeout",
+  "trace",
+  "onInformation",
+  "tls",
+  ...CALL_TIME_LIMITS,
+];
 const CALL_NAMES: readonly string[] = [...TRANSPORT_CALL_NAMES, ...REDIRECT_OPTIONS];
 const PART_NAMES: readonly string[] = REQUEST_OPTIONS.filter((name) => name !== "method" && name !== "signal");
 const CLIENT_NAMES: readonly string[] = ["transport", "timeout", "headers", "cookieJar", ...REDIRECT_OPTIONS];

@@ -232,12 +232,22 @@ export class ProxyError extends HttpError {
   }
 }
 
-/** The TLS handshake failed, or the peer does not speak TLS. */
+/** The pins that a peer's certificates were to match, and those that would have matched. */
+export interface PinMismatch {
+  readonly expected: readonly string[];
+  /** The keys of its chain as `sha256/BASE64`, from the leaf on, then the leaf's SHA-256 fingerprint. */
+  readonly seen: readonly string[];
+}
+
+/** The TLS handshake failed, the peer does not speak TLS, or it is not whom `tls.pins` name. */
 export class TlsError extends HttpError {
   override readonly name = "TlsError";
   readonly code = "ERR_HTTP_TLS";
-  constructor(message: string, facts?: ErrorFacts) {
+  /** Null where pins are not the matter. */
+  readonly pins: PinMismatch | null;
+  constructor(message: string, facts?: ErrorFacts, pins: PinMismatch | null = null) {
     super(message, { phase: "tls", safeToRetry: true, ...facts });
+    this.pins = pins;
   }
 }
 

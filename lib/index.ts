@@ -4,6 +4,7 @@ export { type AddressKind, addressKind, denyLinkLocalAddresses, denyPrivateAddre
 export { type CallInit, type CallOptions, Client, type ClientOptions, type RequestInput } from "./client.ts";
 export type { Clock, Deadline } from "./clock.ts";
 export type { UserDial, UserDialTarget } from "./conn/dial.ts";
+export type { TlsOptions } from "./conn/tls.ts";
 export { unixDialer } from "./conn/unix.ts";
 export type { CookieJar } from "./cookies.ts";
 export { defaultClient, del, get, head, options, patch, post, put, request } from "./default-client.ts";
@@ -20,6 +21,7 @@ export {
   InvariantError,
   LocalProtocolError,
   type Phase,
+  type PinMismatch,
   PoolTimeoutError,
   type ProxyAnswer,
   ProxyError,

@@ -10,7 +10,7 @@ import type { Conduit } from "./conn/conduit.ts";
 import type { DialTarget } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
 import { type ConnOwner, PersistConn } from "./conn/persist-conn.ts";
-import type { CloseReason, TimeoutError } from "./errors.ts";
+import { type CloseReason, ConnectionClosedError, type TimeoutError } from "./errors.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Slot } from "./pool/slot.ts";
 import { authorityOf, type Way } from "./way.ts";
@@ -30,6 +30,12 @@ export interface LeaseHost {
   leaseClosed(lease: Lease, reason: CloseReason): void;
   leaseUnread(exchange: Exchange, error: TimeoutError): void;
 }
+
+/** Ends of a connection between the dial and the first request. */
+const EARLY_ENDS: Readonly<Partial<Record<CloseReason, string>>> = {
+  "unsolicited-bytes": "the server sent bytes before the request: is this a server of HTTP?",
+  "server-closed-idle": "the server closed the connection before the request",
+};
 
 let lastConnectionId = 0;
 
@@ -62,6 +68,13 @@ export class Lease implements ConnOwner {
     this.conn.conduit.unref();
     this.conn.armIdle(ms);
     this.#host.leaseIdle(this);
+  }
+
+  /** What a request that was to be its first one fails with. */
+  lostEarly(reason: CloseReason): ConnectionClosedError {
+    const state = EARLY_ENDS[reason] ?? "the connection was lost before the request";
+    const text = `Cannot send request to ${this.conn.peer}: ${state} (${reason})`;
+    return new ConnectionClosedError(text, { phase: "connect", reused: false, safeToRetry: true });
   }
 
   connIdle(_conn: PersistConn, keepAliveMs: number | null): void {

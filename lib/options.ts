@@ -75,8 +75,10 @@ export interface TransportOptions extends CallTimeLimits {
   requireFraming?: boolean;
   /** The User-Agent field; "" leaves it out. Default `persistconn/VERSION`. */
   userAgent?: string;
-  /** What `tls.connect` is given; one secure context is made of it, once. */
+  /** What `tls.connect` is given for targets, and `pins`; one secure context is made of it, once. */
   tls?: TlsOptions;
+  /** The same for https proxies. Where it is absent, `tls` is theirs as well, but for `servername` and `pins`. */
+  proxyTls?: TlsOptions;
   /** Replaces the dialer: gives a connected socket or Duplex of plain bytes. */
   dial?: UserDial;
   /** Replaces dialer and TLS for `https`: gives a secured one. */
@@ -162,6 +164,7 @@ const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   requireFraming: "boolean",
   userAgent: "string",
   tls: "object",
+  proxyTls: "object",
   dial: "function",
   dialTls: "function",
   allowAddress: "function",
@@ -199,6 +202,7 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
   timeout: "duration",
   trace: "trace",
   onInformation: "function",
+  tls: "object",
   writeTimeout: "duration",
   responseHeaderTimeout: "duration",
   expectContinueTimeout: "duration",
@@ -210,7 +214,15 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
 };
 
 /** What has no default, and stays absent where it was. */
-type Absent = "tls" | "dial" | "dialTls" | "allowAddress" | "proxyConnectHeader" | "onProxyConnectResponse" | "trace";
+type Absent =
+  | "tls"
+  | "proxyTls"
+  | "dial"
+  | "dialTls"
+  | "allowAddress"
+  | "proxyConnectHeader"
+  | "onProxyConnectResponse"
+  | "trace";
 
 /** The options with every default in its place. */
 export type ResolvedOptions = Required<Omit<TransportOptions, Absent>> & {
@@ -249,6 +261,7 @@ const DEFAULTS: ResolvedOptions = {
   userAgent: `persistconn/${VERSION}`,
   // Named, so that what a prototype brings along is not taken for the caller's.
   tls: undefined,
+  proxyTls: undefined,
   dial: undefined,
   dialTls: undefined,
   allowAddress: undefined,

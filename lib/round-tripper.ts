@@ -5,6 +5,7 @@
  * Go net/http RoundTripper.
  */
 
+import type { TlsOptions } from "./conn/tls.ts";
 import type { Headers } from "./message/headers.ts";
 import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
@@ -41,6 +42,12 @@ export interface RoundTripCall extends CallTimeLimits {
   trace?: TraceOption;
   /** Hears each 1xx response; what it throws fails the call. */
   onInformation?: (information: Information) => void;
+  /**
+   * TLS options of this call in the place of the transport's, each by its name; `cert`, `key`, `passphrase` and `pfx` are
+   * one, and so is what `secureContext` replaces. Connections and sessions are shared only with calls whose options mean
+   * the same, byte for byte. For the target, never for a proxy. Keep the object for the next call: it is then hashed once.
+   */
+  tls?: TlsOptions;
 }
 
 /** The options of one call, each set to something: what a prototype brings along is not the caller's. */
@@ -49,6 +56,7 @@ export interface OwnCall extends CallTimeLimits {
   deadline: CallDeadline | undefined;
   trace: TraceOption | undefined;
   onInformation: RoundTripCall["onInformation"];
+  tls: TlsOptions | undefined;
 }
 
 export const NO_CALL: OwnCall = Object.freeze({
@@ -56,6 +64,7 @@ export const NO_CALL: OwnCall = Object.freeze({
   deadline: undefined,
   trace: undefined,
   onInformation: undefined,
+  tls: undefined,
 });
 const CALL_NAMES: readonly string[] = [...Object.keys(NO_CALL), ...CALL_TIME_LIMITS];
 

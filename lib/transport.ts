@@ -171,15 +171,18 @@ class Core implements CallHost, LeaseHost {
     dial.begun(dialing);
     dialing.promise.then(
       (conduit) => {
-        if (!this.#ended(slot)) return conduit.destroy(); // abandoned while its success was on the way
+        if (!this.#dials.has(slot)) return conduit.destroy(); // abandoned while its success was on the way
         this.#dialed++;
         const lease = detached(() => new Lease(this, slot, conduit, way)); // its loops will serve others
+        dial.lease = lease;
         this.#leases.add(lease);
         if (trace.mask & TRACE_DIAL) {
           const { localAddress, localPort } = conduit.facts;
           trace.emit({ type: "dial-done", id: lease.conn.id, localAddress, localPort });
         }
-        this.pool.dialed(slot, lease);
+        // It is read from here on, and given out a full poll later: bytes that were in our kernel by then came before the
+        // request did, so they are no answer to it, and close the connection (RFC 9112 §9.2).
+        this.clock.turn(() => this.#dialedBefore(slot, lease));
       },
       (error: unknown) => {
         if (!this.#ended(slot)) return;
@@ -190,6 +193,14 @@ class Core implements CallHost, LeaseHost {
         this.pool.dialFailed(slot, error as Error); // its own error classes, or what a hook of the caller's threw
       },
     );
+  }
+
+  /** A poll has passed since the dial was done. */
+  #dialedBefore(slot: Slot<Lease>, lease: Lease): void {
+    if (!this.#ended(slot)) return; // abandoned meanwhile, and closed with that
+    const { closeReason } = lease.conn;
+    if (closeReason === null) this.pool.dialed(slot, lease);
+    else this.pool.dialFailed(slot, lease.lostEarly(closeReason));
   }
 
   #startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing {
@@ -205,6 +216,7 @@ class Core implements CallHost, LeaseHost {
 
   #abandon(slot: Slot<Lease>): void {
     const dial = this.#dials.get(slot);
+    dial?.lease?.conn.close("dial-unwanted");
     this.#ended(slot);
     dial?.abort.abort();
   }
@@ -230,6 +242,7 @@ class Core implements CallHost, LeaseHost {
     const unsettled = exchange !== null && !exchange.settled;
     // One that had an exchange has told it on the trace of that.
     if (exchange === null && this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
+    if (this.#dials.has(lease.slot)) return; // the slot is still its dial's
     // An exchange that is about to fail may go again, and then the slot is its own: its call decides.
     if (!unsettled) this.pool.remove(lease.slot);
   }
@@ -257,6 +270,7 @@ class Core implements CallHost, LeaseHost {
       this.closed = closedError();
       this.pool.close(this.closed);
       this.#dialer.close();
+      this.ways.forgetSessions();
     }
     return new Promise((resolve) => this.pool.whenEmpty(resolve));
   }
@@ -293,6 +307,8 @@ class Core implements CallHost, LeaseHost {
 /** A dial, and whether the process stays alive for it: while a request counts on it, and no longer. */
 class DialInProgress {
   readonly abort = new AbortController();
+  /** What it has brought, until that is given out. */
+  lease: Lease | null = null;
   readonly #clock: Clock;
   #dialing: Dialing | null = null;
   #detached = false;

@@ -16,13 +16,16 @@
  * RFC 9112 §3.2 (forms of the target); RFC 9110 §11.7.2. Go net/http connectMethod.
  */
 
+import { bare } from "./boundary.ts";
 import type { DialTarget } from "./conn/dial.ts";
+import type { TlsOptions } from "./conn/tls.ts";
+import { TlsIdentities, type TlsIdentity } from "./conn/tls-identity.ts";
 import { DialError, ProxyError } from "./errors.ts";
 import { parseIp } from "./ip.ts";
 import { acceptEncoding } from "./message/decode.ts";
 import type { Destination } from "./message/destination.ts";
 import type { ProxyOption, ResolvedOptions } from "./options.ts";
-import { connKey } from "./pool/conn-key.ts";
+import { connKey, identityKey } from "./pool/conn-key.ts";
 import { proxyFromEnvironment } from "./proxy/environment.ts";
 import { type ProxyInput, type ProxyServer, proxyOf } from "./proxy/proxy-url.ts";
 import { HeadWriter } from "./wire/head-writer.ts";
@@ -60,12 +63,16 @@ export class Ways {
   readonly #proxy: ProxyOption;
   /** The proxy of every request; null where it is asked for each. */
   readonly #fixed: KnownProxy | null;
+  readonly #identities: TlsIdentities;
+  /** Of calls with TLS options of their own: by identity, then by the way of those without. */
+  readonly #identified = new WeakMap<TlsIdentity, WeakMap<Way, Way>>();
   /** What the environment said: it is read once, so its answer to a destination stands. */
   readonly #fromEnvironment = new WeakMap<Destination, KnownProxy | "none">();
 
   /** @throws {ProxyError} the proxy in the options cannot be used */
   constructor(options: ResolvedOptions) {
     this.#options = options;
+    this.#identities = new TlsIdentities(options.tls);
     this.#heads = this.#writer(null);
     this.#proxy = options.proxy;
     this.#fixed = typeof options.proxy === "function" || options.proxy === null ? null : this.#known(options.proxy);
@@ -95,6 +102,41 @@ export class Ways {
       return this.#given(answer as ProxyInput | null | undefined, destination); // no promise, as was just seen
     }
     return Promise.resolve(answer).then((given) => this.#given(given, destination));
+  }
+
+  /**
+   * The way of a call with TLS options of its own. They are those of the target: a way that leads to no https target is
+   * the same for all, and so is the leg to an https proxy.
+   *
+   * @throws as `find`; {TypeError} options that cannot be meant
+   */
+  findAs(tls: TlsOptions, destination: Destination): Way | Promise<Way> {
+    const identity = this.#identities.of(tls);
+    const found = this.find(destination);
+    if (identity === null || destination.scheme !== "https") return found;
+    if (found instanceof Promise) return found.then((way) => this.#as(identity, way));
+    return this.#as(identity, found);
+  }
+
+  /** The TLS sessions of calls are gone; those of the transport are its dialer's. */
+  forgetSessions(): void {
+    this.#identities.clear();
+  }
+
+  #as(identity: TlsIdentity, way: Way): Way {
+    let ways = this.#identified.get(identity);
+    if (ways === undefined) {
+      ways = new WeakMap();
+      this.#identified.set(identity, ways);
+    }
+    let own = ways.get(way);
+    if (own === undefined) {
+      const target = bare({ ...way.target, tls: identity.layer });
+      const [key, shownKey] = [identityKey(way.key, identity.id), identityKey(way.shownKey, identity.id)];
+      own = { ...way, key, shownKey, target };
+      ways.set(way, own);
+    }
+    return own;
   }
 
   #given(proxy: unknown, destination: Destination): Way {
@@ -187,20 +229,21 @@ export class Ways {
 
 function targetOf({ scheme, hostname, canonicalHost, port }: Destination): DialTarget {
   const target = { scheme, host: hostname, port };
-  return hostname === canonicalHost ? target : { ...target, serverName: canonicalHost };
+  return bare(hostname === canonicalHost ? target : { ...target, serverName: canonicalHost });
 }
 
-/** The first leg. The name to verify is the proxy's own, whatever `tls.servername` says of the targets. */
+/** The first leg. The name to verify is the proxy's own, whatever TLS options say of the targets. */
 export function proxyTarget(proxy: ProxyServer): DialTarget {
   const { kind, host, port } = proxy;
   const serverName = host.endsWith(".") ? host.slice(0, -1) : host;
-  return {
+  return bare({
     scheme: kind === "https" ? "https" : "http",
     host,
     port,
     serverName,
     label: `proxy ${authorityOf(host, port)}`,
-  };
+    tls: "proxy",
+  });
 }
 
 export function authorityOf(host: string, port: number): string {

@@ -344,7 +344,10 @@ describe("a connection dialed for this very request", () => {
       dial: async ({ host, port, onread }) => {
         const socket = connect({ host, port, onread, allowHalfOpen: true });
         const [conn] = await Promise.all([run.peer.accept(), once(socket, "connect")]);
-        conn.reset(); // from here to the write there is no poll
+        run.clock.beforeTurn = () => {
+          run.clock.beforeTurn = null;
+          conn.reset(); // from here to the write there is no poll
+        };
         return socket;
       },
     });

@@ -20,6 +20,13 @@ export interface CertificateWish {
   readonly selfSigned?: boolean;
   /** Its last day has passed. */
   readonly expired?: boolean;
+  /** Signed by this one, from `intermediate()`, instead of by the authority itself. */
+  readonly by?: Intermediate;
+}
+
+/** An authority below the authority. */
+export interface Intermediate extends Certificate {
+  readonly name: string;
 }
 
 /** An authority that no system trusts. */
@@ -29,24 +36,62 @@ export class CertificateAuthority {
   /** Its certificate, to be given as `ca`. */
   readonly cert: string;
 
-  constructor() {
+  readonly name: string;
+
+  constructor(name = "Authority of the specs") {
+    this.name = name;
     process.once("exit", () => rmSync(this.#dir, { recursive: true, force: true }));
     this.#newKey("ca.key");
     openssl(
-      ["req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=Authority of the specs", "-days", "2", "-out", "ca.pem"],
+      ["req", "-x509", "-new", "-key", "ca.key", "-subj", `/CN=${name}`, "-days", "2", "-out", "ca.pem"],
       this.#dir,
     );
     this.cert = this.#read("ca.pem");
   }
 
-  issue({ names, selfSigned = false, expired = false }: CertificateWish): Certificate {
+  /** An authority that this one has signed. */
+  intermediate(): Intermediate {
+    const name = `authority${++this.#made}`;
+    this.#newKey(`${name}.key`);
+    openssl(["req", "-new", "-key", `${name}.key`, "-subj", `/CN=${name}`, "-out", `${name}.csr`], this.#dir);
+    this.#signAuthority(name, ["-req", "-in", `${name}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key"]);
+    return { name, cert: this.#read(`${name}.pem`), key: this.#read(`${name}.key`) };
+  }
+
+  /**
+   * A certificate that anybody could make: this authority's public key under another one's name, signed with neither's
+   * key.
+   */
+  forgedAs(victim: { readonly name: string }): string {
+    const name = `forged${++this.#made}`;
+    this.#newKey(`${name}.key`);
+    openssl(
+      ["req", "-x509", "-new", "-key", `${name}.key`, "-subj", "/CN=nobody", "-out", `${name}-ca.pem`],
+      this.#dir,
+    );
+    openssl(["pkey", "-in", "ca.key", "-pubout", "-out", `${name}.pub`], this.#dir);
+    const signer = ["-CA", `${name}-ca.pem`, "-CAkey", `${name}.key`];
+    this.#signAuthority(name, ["-new", "-force_pubkey", `${name}.pub`, "-subj", `/CN=${victim.name}`, ...signer]);
+    return this.#read(`${name}.pem`);
+  }
+
+  #signAuthority(name: string, how: readonly string[]): void {
+    // Without key identifiers, so that issuers are told apart by nothing but their names.
+    const extensions = "basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=none\nauthorityKeyIdentifier=none\n";
+    writeFileSync(join(this.#dir, `${name}.ext`), extensions);
+    openssl(["x509", ...how, "-days", "2", "-extfile", `${name}.ext`, "-out", `${name}.pem`], this.#dir);
+  }
+
+  issue({ names, selfSigned = false, expired = false, by }: CertificateWish): Certificate {
     const name = `leaf${++this.#made}`;
     this.#newKey(`${name}.key`);
     openssl(["req", "-new", "-key", `${name}.key`, "-subj", `/CN=${name}`, "-out", `${name}.csr`], this.#dir);
-    writeFileSync(join(this.#dir, `${name}.ext`), `subjectAltName=${names.join(",")}\n`);
+    writeFileSync(join(this.#dir, `${name}.ext`), `subjectAltName=${names.join(",")}\nauthorityKeyIdentifier=none\n`);
     // A negative number of days ends before it begins, which is as expired as it gets.
     const days = expired ? "-1" : "2";
-    const signer = selfSigned ? ["-signkey", `${name}.key`] : ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+    const authority = by === undefined ? "ca" : by.name;
+    const signed = ["-CA", `${authority}.pem`, "-CAkey", `${authority}.key`, "-CAcreateserial"];
+    const signer = selfSigned ? ["-signkey", `${name}.key`] : signed;
     openssl(
       [
         "x509",
