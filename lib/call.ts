@@ -392,13 +392,15 @@ export class Call implements ExchangeCaller {
   }
 
   #finish(error: unknown): void {
+    // Who waits for a connection waits for that of the next attempt.
+    const attempt = Math.max(1, this.trace.attempt + (this.#state === "waiting" ? 1 : 0));
     this.#state = "over";
     this.#release();
     this.#body?.destroy(error);
     this.#body = null;
     // The reason of an abort is the caller's own, also where it is an error of ours from elsewhere.
     if (error instanceof HttpError && error !== this.#call.signal?.reason)
-      error.addFacts({ origin: this.#request.destination.origin, attempt: this.trace.attempt });
+      error.addFacts({ origin: this.#request.destination.origin, attempt });
     if (this.trace.mask & TRACE_CALL) this.trace.emit({ type: "call-failed", error });
     this.#reject(error);
   }

@@ -462,9 +462,14 @@ describe("the number of attempts", () => {
     const { peer, clock } = run;
     dieBeforeWrite(clock, await warm(peer, 1));
     const facts = await factsOf(peer.client.post(peer.url("/up"), { body: "hello" }));
-    expect(facts).toMatchObject({ code: "ERR_HTTP_DIAL", safeToRetry: true });
+    expect(facts).toMatchObject({ code: "ERR_HTTP_DIAL", safeToRetry: true, attempt: 2 });
     expect(peer.transport.stats()).toMatchObject({ retries: 1, dialed: 1, dialsFailed: 1, busy: 0, waiting: 0 });
   });
+});
+
+test("a dial that fails belongs to the attempt that it was made for: the first is 1", async () => {
+  await using peer = await scriptedPeer({ dial: () => Promise.reject(new Error("no way")) });
+  expect(await factsOf(peer.client.get(peer.url()))).toMatchObject({ code: "ERR_HTTP_DIAL", attempt: 1 });
 });
 
 describe("a connection that dies in the liveness turn", () => {

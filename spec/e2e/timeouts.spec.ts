@@ -451,7 +451,7 @@ describe("poolTimeout", () => {
     );
     expect(first).toBeInstanceOf(PoolTimeoutError);
     const held = { dialing: 1, busy: 1, idle: 0, oldestBusyMs: 1000 + LIMIT };
-    expect(first).toMatchObject({ waiting: 4, safeToRetry: true, attempt: 0, ...held });
+    expect(first).toMatchObject({ waiting: 4, safeToRetry: true, attempt: 1, ...held });
     expect((first as PoolTimeoutError).message).toBe(
       `Cannot get connection to http://${stage.peer.authority}: none free within 1234 ms (option poolTimeout); 4 waiting, 1 busy (the oldest for 2234 ms), 1 dialing, 0 idle`,
     );
