@@ -31,7 +31,10 @@ import type { TraceOption } from "./trace.ts";
 import { Transport } from "./transport.ts";
 
 export interface ClientOptions extends RedirectOptions {
-  /** What carries the round trips. Default: a Transport of the client's own, on its defaults. */
+  /**
+   * What carries the round trips. Default: a Transport of the client's own, on its defaults, so without a proxy: the
+   * environment's is `new Transport({ proxy: proxyFromEnvironment })`, as `defaultClient` has it.
+   */
   transport?: RoundTripper;
   /** From the call to the last byte off the wire, in ms; 0 (default) means none. */
   timeout?: number;
@@ -173,7 +176,7 @@ export class Client {
     if (typeof transport.closeIdleConnections === "function") transport.closeIdleConnections();
   }
 
-  /** Closes the transport, if this client made it. */
+  /** Closes the transport, if this client made it; one that was given may serve others. */
   async close(): Promise<void> {
     await this.#ownTransport?.close();
   }

@@ -88,7 +88,7 @@ export interface TransportOptions extends CallTimeLimits {
   allowAddress?: (address: string, port: number) => boolean;
   /**
    * The proxy of all requests, or a function that gives the one of a URL (null: none). `http`, `https`, `socks5` and
-   * `socks5h` URLs; text without a scheme is taken for `http`. Default: none; `proxyFromEnvironment` is made for this.
+   * `socks5h` URLs; text without a scheme is taken for `http`. Default: none, whatever the environment says; `proxyFromEnvironment` asks that.
    */
   proxy?: ProxyOption;
   /** Whether `http` targets too go through a CONNECT tunnel of an HTTP proxy. Default false. */
