@@ -14,7 +14,7 @@ import { type CookieJar, isCookieJar } from "./cookies.ts";
 import { LocalProtocolError } from "./errors.ts";
 import { type HeadersInit, normaliseHeaders, sameName } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
-import { REQUEST_OPTIONS, Request, type RequestInit } from "./message/request.ts";
+import { isRequestLike, REQUEST_OPTIONS, Request, type RequestInit, type RequestLike } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
 import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall, checkOption } from "./options.ts";
 import { isRedirect } from "./redirect.ts";
@@ -106,12 +106,15 @@ export class Client {
    * Sends a request and delivers the head of its answer, of the last one where it is redirected; a status is never an
    * error.
    *
+   * @param request ours; or a standard Request, by its shape: its method, URL, fields and signal count, its `redirect`
+   *   where that is "manual" or "error" and the options say nothing, and its body, which is a stream and goes out once.
+   *   What only a browser can mean (`mode`, `credentials`, `cache`, `integrity`, …) does not count.
    * @throws {LocalProtocolError | TypeError} the request is wrong: before a connection is touched
    * @throws {HttpError} what went wrong on the way; see the classes
    */
-  do(request: Request, options?: CallOptions): Promise<Response> {
+  do(request: Request | RequestLike, options?: CallOptions): Promise<Response> {
+    if (!(request instanceof Request)) return this.#doStandard(request, options);
     try {
-      if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
       const call = this.#call(request, options);
       const rules = options === undefined ? this.#redirects : resolveRedirects(this.#redirects, options);
       if (rules.httpsOnly) refuseHttp(request);
@@ -125,7 +128,21 @@ export class Client {
       );
     } catch (error) {
       // A body that can be read only once is ours from the call on, also when the call is refused.
-      if (request instanceof Request) request.body?.discard(error);
+      request.body?.discard(error);
+      return Promise.reject(error);
+    }
+  }
+
+  #doStandard(given: RequestLike, options: CallOptions | undefined): Promise<Response> {
+    try {
+      if (!isRequestLike(given)) throw wrongType("request", "a Request", given);
+      const { redirect } = given;
+      const request = Request.taken(given);
+      if (redirect !== "manual" && redirect !== "error") return this.do(request, options);
+      if (options !== undefined && (typeof options !== "object" || options === null)) return this.do(request, options);
+      const own = { redirect: undefined, ...options };
+      return this.do(request, { ...own, redirect: own.redirect ?? redirect });
+    } catch (error) {
       return Promise.reject(error);
     }
   }

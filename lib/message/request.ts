@@ -61,6 +61,8 @@ export interface RequestLike {
   readonly body?: BodyInit | null | undefined;
   readonly bodyUsed?: boolean;
   readonly signal?: AbortSignal | null;
+  /** Of `client.do()`: "manual" and "error" hold for the call; "follow", which a standard one always has, says nothing. */
+  readonly redirect?: string;
 }
 
 /** The options of a Request, by name. */
@@ -241,6 +243,21 @@ export class Request {
     return `Request { ${this.#method} ${this.url}${this.#body === null ? "" : `, body ${this.#body.kind}`} }`;
   }
 
+  /**
+   * A Request for a standard one. Its body is ours from here on, so it is cancelled where this throws.
+   *
+   * @throws as the constructor
+   * @internal
+   */
+  static taken(other: RequestLike): Request {
+    try {
+      return new Request(other);
+    } catch (error) {
+      if (!other.bodyUsed) discardBody(other.body, error);
+      throw error;
+    }
+  }
+
   #begin(input: string | URL | Request | RequestLike, init: RequestInit | undefined): void {
     if (typeof input === "string") {
       this.#destination = destinationOf(input);
@@ -381,8 +398,12 @@ export function basicAuthorization(request: Request): string | null {
 /** A stream is ours from the call on, and a call that fails at its first check is one: its producer must not wait for ever. */
 function giveUp(init: RequestInit, error: unknown): void {
   if (typeof init !== "object" || init === null || !Object.hasOwn(init, "body")) return;
+  discardBody(init.body, error);
+}
+
+function discardBody(body: unknown, error: unknown): void {
   try {
-    RequestBody.from(init.body as BodyInit).discard(error); // whatever is no body throws
+    RequestBody.from(body as BodyInit).discard(error); // whatever is no body throws
   } catch {
     // It is no body, or one that others broke: nothing of it is ours.
   }
@@ -429,7 +450,8 @@ function isUrl(value: unknown): value is URL {
   return kindOf(value) === "URL" && typeof (value as URL).href === "string";
 }
 
-function isRequestLike(value: unknown): value is RequestLike {
+/** Whether it looks like a standard Request. */
+export function isRequestLike(value: unknown): value is RequestLike {
   if (typeof value !== "object" || value === null) return false;
   const { url, method, headers } = value as Partial<RequestLike>;
   return typeof url === "string" && typeof method === "string" && typeof headers === "object" && headers !== null;
