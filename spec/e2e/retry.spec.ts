@@ -8,12 +8,10 @@
  */
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type CallInit, HttpError, Request, unixDialer } from "../../lib/index.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { answer, OK, warm } from "../support/exchanges.ts";
@@ -21,12 +19,12 @@ import { checkLeaks } from "../support/leak-check.ts";
 import { turns, until } from "../support/loop.ts";
 import { type PeerConn, type PeerOptions, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
 import { SteeredClock } from "../support/steered-clock.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 import { Upload } from "../support/upload.ts";
 
 checkLeaks();
 
-const dir = mkdtempSync(join(tmpdir(), "spec-retry-"));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const dir = tempFolder("retry");
 const authority = new CertificateAuthority();
 const leaf = authority.issue({ names: ["IP:127.0.0.1"] });
 

@@ -1,6 +1,6 @@
 /**
- * Certificates for specs, made by the openssl command once per process, in a directory of its own that is removed at
- * exit: an authority, and what it or nobody has signed.
+ * Certificates for specs, made by the openssl command: an authority, and what it or nobody has signed. The command works
+ * in a folder that lives as long as it runs, since a process that is killed removes nothing at its exit.
  */
 
 import { execFileSync } from "node:child_process";
@@ -24,55 +24,57 @@ export interface CertificateWish {
 
 /** An authority that no system trusts. */
 export class CertificateAuthority {
-  readonly #dir = mkdtempSync(join(tmpdir(), "spec-certs-"));
+  readonly #key: string;
   #made = 0;
   /** Its certificate, to be given as `ca`. */
   readonly cert: string;
 
   constructor() {
-    process.once("exit", () => rmSync(this.#dir, { recursive: true, force: true }));
-    this.#newKey("ca.key");
-    openssl(
-      ["req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=Authority of the specs", "-days", "2", "-out", "ca.pem"],
-      this.#dir,
-    );
-    this.cert = this.#read("ca.pem");
+    const subject = ["-subj", "/CN=Authority of the specs"];
+    [this.#key, this.cert] = inFolder((folder) => {
+      newKey("ca.key", folder);
+      openssl(["req", "-x509", "-new", "-key", "ca.key", ...subject, "-days", "2", "-out", "ca.pem"], folder);
+      return [read(folder, "ca.key"), read(folder, "ca.pem")];
+    });
   }
 
   issue({ names, selfSigned = false, expired = false }: CertificateWish): Certificate {
-    const name = `leaf${++this.#made}`;
-    this.#newKey(`${name}.key`);
-    openssl(["req", "-new", "-key", `${name}.key`, "-subj", `/CN=${name}`, "-out", `${name}.csr`], this.#dir);
-    writeFileSync(join(this.#dir, `${name}.ext`), `subjectAltName=${names.join(",")}\n`);
-    // A negative number of days ends before it begins, which is as expired as it gets.
-    const days = expired ? "-1" : "2";
-    const signer = selfSigned ? ["-signkey", `${name}.key`] : ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
-    openssl(
-      [
-        "x509",
-        "-req",
-        "-in",
-        `${name}.csr`,
-        ...signer,
-        "-days",
-        days,
-        "-extfile",
-        `${name}.ext`,
-        "-out",
-        `${name}.pem`,
-      ],
-      this.#dir,
-    );
-    return { cert: this.#read(`${name}.pem`), key: this.#read(`${name}.key`) };
+    return inFolder((folder) => {
+      write(folder, "ca.key", this.#key);
+      write(folder, "ca.pem", this.cert);
+      write(folder, "leaf.ext", `subjectAltName=${names.join(",")}\n`);
+      newKey("leaf.key", folder);
+      const subject = `/CN=leaf${++this.#made}`;
+      openssl(["req", "-new", "-key", "leaf.key", "-subj", subject, "-out", "leaf.csr"], folder);
+      // A negative number of days ends before it begins, which is as expired as it gets.
+      const days = expired ? "-1" : "2";
+      const signer = selfSigned ? ["-signkey", "leaf.key"] : ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+      const wish = ["-days", days, "-extfile", "leaf.ext"];
+      openssl(["x509", "-req", "-in", "leaf.csr", ...signer, ...wish, "-out", "leaf.pem"], folder);
+      return { cert: read(folder, "leaf.pem"), key: read(folder, "leaf.key") };
+    });
   }
+}
 
-  #newKey(file: string): void {
-    openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", file], this.#dir);
+function inFolder<T>(work: (folder: string) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), "spec-certs-"));
+  try {
+    return work(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
+}
 
-  #read(file: string): string {
-    return readFileSync(join(this.#dir, file), "utf8");
-  }
+function newKey(file: string, folder: string): void {
+  openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", file], folder);
+}
+
+function read(folder: string, file: string): string {
+  return readFileSync(join(folder, file), "utf8");
+}
+
+function write(folder: string, file: string, text: string): void {
+  writeFileSync(join(folder, file), text, { mode: 0o600 });
 }
 
 function openssl(args: readonly string[], cwd: string): void {
