@@ -1,6 +1,6 @@
 /** What the cases of incidents share: a request, what a hostile server answers, and whether the next request is safe. */
 
-import type { CallInit, TransportOptions } from "../../lib/index.ts";
+import { type CallInit, Client, Response, Transport, type TransportOptions } from "../../lib/index.ts";
 import { turns } from "../support/loop.ts";
 import { scriptedPeer } from "../support/scripted-peer.ts";
 
@@ -57,4 +57,15 @@ export async function settled(call: Promise<{ status: number; text(): Promise<st
   } catch (error) {
     return (error as { code?: string }).code ?? String(error);
   }
+}
+
+/** A client over a transport of its own, gone with the scope. */
+export function client(options: TransportOptions = {}): { client: Client; transport: Transport } & AsyncDisposable {
+  const transport = new Transport(options);
+  return { client: new Client({ transport }), transport, [Symbol.asyncDispose]: () => transport.destroy() };
+}
+
+/** An answer without a network. */
+export function answering(): Response {
+  return new Response("ok");
 }
