@@ -17,6 +17,7 @@ import { onAbort } from "../abort.ts";
 import { detached } from "../boundary.ts";
 import type { Clock, Deadline } from "../clock.ts";
 import { type DialAttempt, DialError, TimeoutError, TransportClosedError } from "../errors.ts";
+import { bare } from "../message/options.ts";
 import type { Conduit, TlsFacts } from "./conduit.ts";
 import { discard, once } from "./connecting.ts";
 import { CONDUIT, isTls, type Product, STREAM, StreamReader, unrefStream } from "./dial-product.ts";
@@ -61,6 +62,19 @@ export interface DialOptions {
 }
 
 const FALLBACK_DELAY_MS = 250;
+
+/**
+ * Named, so that node:net and node:tls, which copy and look up what they are given, find no way to elsewhere that somebody
+ * put on Object.prototype (CVE-2026-42264 was that in axios).
+ */
+const NO_OTHER_WAY = {
+  path: undefined,
+  socket: undefined,
+  fd: undefined,
+  handle: undefined,
+  localAddress: undefined,
+  localPort: undefined,
+};
 
 /** What a dial reports on its way. None of it is called after its promise is settled. */
 export interface DialTrace {
@@ -201,12 +215,12 @@ class Dial<T> implements Dialing<T> {
     product: Product<T>,
     shared: DialShared,
   ) {
-    this.#target = target;
+    this.#target = bare(target);
     this.#signal = signal;
     this.#trace = trace;
     this.#product = product;
     this.#shared = shared;
-    const { host, port, path, label } = target;
+    const { host, port, path, label } = this.#target;
     this.#peer = label ?? path ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -393,7 +407,10 @@ class Dial<T> implements Dialing<T> {
   #open({ address }: Address, done: (error: Error | null) => void): OpenSocket {
     const { path, port, scheme } = this.#target;
     const reader = this.#product.reader();
-    const where = path === undefined ? { host: address, port, autoSelectFamily: false } : { path };
+    const where =
+      path === undefined
+        ? { ...NO_OTHER_WAY, host: address, port, autoSelectFamily: false }
+        : { ...NO_OTHER_WAY, path };
     const how = { ...(reader === null ? {} : { onread: reader }), allowHalfOpen: true };
     let socket: Socket;
     if (scheme === "https") {
@@ -402,7 +419,7 @@ class Dial<T> implements Dialing<T> {
       socket = detached<[ConnectionOptions], TLSSocket>(nodeTls().connect, options);
       this.#shared.tls.keepSessions(socket as TLSSocket, this.#target); // tls.connect has just made it
     } else {
-      const options: NetConnectOpts = { ...where, ...how };
+      const options = { ...where, ...how } as NetConnectOpts; // its types have a path or a port, not both by name
       socket = detached<[NetConnectOpts], Socket>(connect, options);
     }
     once(socket, "connect", done);

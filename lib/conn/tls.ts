@@ -13,7 +13,7 @@
 import { isIP } from "node:net";
 import type { ConnectionOptions, PeerCertificate, SecureContext, SecureContextOptions, TLSSocket } from "node:tls";
 import { TlsError } from "../errors.ts";
-import { unknownOption, wrongType } from "../message/options.ts";
+import { bare, unknownOption, wrongType } from "../message/options.ts";
 
 /** What may be set, with the meaning that node:tls gives it. */
 export interface TlsOptions
@@ -133,8 +133,8 @@ export class TlsLayer {
     const { secureContext, ...rest } = checkTlsOptions(options);
     const entries = Object.entries(rest).filter(([, value]) => value !== undefined);
     // Both halves of an object whose names were just checked.
-    this.#context = Object.fromEntries(entries.filter(([name]) => CONTEXT_OPTIONS.includes(name))) as TlsOptions;
-    this.#connect = Object.fromEntries(entries.filter(([name]) => CONNECT_OPTIONS.includes(name))) as TlsOptions;
+    this.#context = bare(Object.fromEntries(entries.filter(([name]) => CONTEXT_OPTIONS.includes(name)))) as TlsOptions;
+    this.#connect = bare(Object.fromEntries(entries.filter(([name]) => CONNECT_OPTIONS.includes(name)))) as TlsOptions;
     this.#secureContext = secureContext;
   }
 

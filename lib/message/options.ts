@@ -6,6 +6,14 @@
 /** For `inspect` of node:util: one line that shows the state and hides secrets. */
 export const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
+/**
+ * A copy without a prototype: whoever looks for an option that is not in it, node:net and node:tls too, finds none that
+ * somebody put on Object.prototype.
+ */
+export function bare<T extends object>(own: T): T {
+  return Object.assign(Object.create(null), own);
+}
+
 /** What an error says about an option that does not exist. */
 export function unknownOption(name: string, known: readonly string[]): TypeError {
   const near = nearestName(name, known);
