@@ -143,14 +143,14 @@ describe.each(["http", "https"] as const)("CVE-2026-42264, GHSA-q8qp-cvcw-x6jj, 
     expect((await call).connection).toMatchObject({ proxy: null });
     await transport.destroy();
   });
+});
 
-  test("an authority that the prototype brings along vouches for nobody", async () => {
-    const evil = new CertificateAuthority();
-    await using peer = await scriptedPeer({ serverTls: evil.issue({ names: ["IP:127.0.0.1"] }) });
-    const brought = { ca: evil.cert, rejectUnauthorized: false, secureContext: {} };
-    const call = polluted(brought, () => peer.client.get(peer.url()));
-    await expect(call).rejects.toMatchObject({ code: "ERR_HTTP_TLS" });
-  });
+test("CVE-2026-42264, GHSA-q8qp-cvcw-x6jj, axios (R12): an authority that the prototype brings along vouches for nobody", async () => {
+  const evil = new CertificateAuthority();
+  await using peer = await scriptedPeer({ serverTls: evil.issue({ names: ["IP:127.0.0.1"] }) });
+  const brought = { ca: evil.cert, rejectUnauthorized: false, secureContext: {} };
+  const call = polluted(brought, () => peer.client.get(peer.url()));
+  await expect(call).rejects.toMatchObject({ code: "ERR_HTTP_TLS" });
 });
 
 describe("CVE-2023-26159, follow-redirects (R20): one parser says where a URL leads", () => {
