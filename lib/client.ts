@@ -36,9 +36,9 @@ export interface ClientOptions extends RedirectOptions {
    * environment's is `new Transport({ proxy: proxyFromEnvironment })`, as `defaultClient` has it.
    */
   transport?: RoundTripper;
-  /** From the call to the last byte off the wire, in ms; 0 (default) means none. */
+  /** From the call to the last byte off the wire. Default 0: none. TimeoutError, phase total. */
   timeout?: number;
-  /** Go out with every request that does not have a field of the same name. */
+  /** Go out with every request that does not have a field of the same name. Default: none. LocalProtocolError. */
   headers?: HeadersInit;
   /**
    * Asked for the cookies of every hop, and given those that its answer sets: a tough-cookie CookieJar, or anything of its
@@ -49,12 +49,15 @@ export interface ClientOptions extends RedirectOptions {
 
 /** What belongs to one call and not to the request, which may be sent again. */
 export interface CallOptions extends CallTimeLimits, RedirectOptions {
-  /** Ends the call with its reason, wherever the call stands. */
+  /** Ends the call with its reason, wherever the call stands. Default: the request's own. */
   signal?: AbortSignal | null;
-  /** From the call to the last byte off the wire, in ms; takes the place of the client's. 0 means none. */
+  /**
+   * From the call to the last byte off the wire, in ms; 0 means none. Default: the client's. TimeoutError, phase total.
+   */
   timeout?: number;
+  /** Hears what happens on this call, beside the transport's own listener. Default: none. */
   trace?: TraceOption;
-  /** Hears each 1xx response. */
+  /** Hears each 1xx response; what it throws fails the call. Default: none. */
   onInformation?: RoundTripCall["onInformation"];
 }
 
@@ -65,9 +68,10 @@ export type CallInit = Omit<RequestInit, "method" | "signal"> & CallOptions;
 export type RequestInput = ConstructorParameters<typeof Request>[0];
 
 const TRANSPORT_CALL_NAMES: readonly string[] = ["signal", "timeout", "trace", "onInformation", ...CALL_TIME_LIMITS];
-const CALL_NAMES: readonly string[] = [...TRANSPORT_CALL_NAMES, ...REDIRECT_OPTIONS];
+/** The options of one call. */
+export const CALL_NAMES: readonly string[] = [...TRANSPORT_CALL_NAMES, ...REDIRECT_OPTIONS];
 const PART_NAMES: readonly string[] = REQUEST_OPTIONS.filter((name) => name !== "method" && name !== "signal");
-const CLIENT_NAMES: readonly string[] = ["transport", "timeout", "headers", "cookieJar", ...REDIRECT_OPTIONS];
+export const CLIENT_NAMES: readonly string[] = ["transport", "timeout", "headers", "cookieJar", ...REDIRECT_OPTIONS];
 
 /** Stands before what a prototype brings along: that is not the caller's. */
 const UNSET = { transport: undefined, timeout: undefined, headers: undefined, cookieJar: undefined };

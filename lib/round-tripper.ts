@@ -35,11 +35,16 @@ export interface Information {
 
 /** What belongs to one call and travels beside the request. */
 export interface RoundTripCall extends CallTimeLimits {
+  /** Ends the call with its reason, wherever the call stands. Default: none. */
   signal?: AbortSignal;
-  /** To the last byte off the wire, over pool wait and attempts; an outer station may share it between hops. */
+  /**
+   * To the last byte off the wire, over pool wait and attempts, in ms of the transport's clock; an outer station may share
+   * it between hops. Default: none. TimeoutError, phase total.
+   */
   deadline?: CallDeadline;
+  /** Hears what happens on this call, beside the transport's own listener. Default: none. */
   trace?: TraceOption;
-  /** Hears each 1xx response; what it throws fails the call. */
+  /** Hears each 1xx response; what it throws fails the call. Default: none. */
   onInformation?: (information: Information) => void;
 }
 
@@ -57,12 +62,13 @@ export const NO_CALL: OwnCall = Object.freeze({
   trace: undefined,
   onInformation: undefined,
 });
-const CALL_NAMES: readonly string[] = [...Object.keys(NO_CALL), ...CALL_TIME_LIMITS];
+/** The options of roundTrip(). */
+export const ROUND_TRIP_NAMES: readonly string[] = [...Object.keys(NO_CALL), ...CALL_TIME_LIMITS];
 
 /** What the caller owns of the options, checked. A body that can be read once is given up where they are refused. */
 export function ownCall(request: Request, call: RoundTripCall): OwnCall {
   try {
-    checkCall(call, CALL_NAMES);
+    checkCall(call, ROUND_TRIP_NAMES);
   } catch (error) {
     if (request instanceof Request) request.body?.discard(error);
     throw error;

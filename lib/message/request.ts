@@ -30,21 +30,29 @@ import { RequestTrailers, type TrailersInit } from "./request-trailers.ts";
 export type { Destination } from "./destination.ts";
 
 export interface RequestInit {
-  /** Sent as given: methods are case-sensitive. Default GET. */
+  /** Sent as given: methods are case-sensitive. Default "GET". LocalProtocolError. */
   readonly method?: string | undefined;
-  /** Sent in this order and case. */
+  /** Sent in this order and case. Default: none but those that go out by themselves. LocalProtocolError. */
   readonly headers?: HeadersInit | undefined;
+  /**
+   * A string, bytes, URLSearchParams, Blob, FormData, stream, iterable, or a function that gives any of these. Default:
+   * none. TypeError, LocalProtocolError; BodyUsedError where a stream was sent before.
+   */
   readonly body?: BodyInit | RequestBody | null | undefined;
-  /** Sent as JSON, with that Content-Type unless `headers` has one. */
+  /** Sent as JSON, with that Content-Type unless `headers` has one. Default: none. TypeError. */
   readonly json?: unknown;
-  /** Sent as application/x-www-form-urlencoded, likewise. */
+  /** Sent as application/x-www-form-urlencoded, likewise. Default: none. TypeError. */
   readonly form?: FormInit | undefined;
+  /** `{ names, values }`: fields behind the body, announced by name. Default: none. LocalProtocolError. */
   readonly trailers?: TrailersInit | null | undefined;
-  /** Ask with `Expect: 100-continue` before the body is sent. */
+  /** Ask with `Expect: 100-continue` before the body is sent. Default false. */
   readonly expectContinue?: boolean | undefined;
-  /** For calls that have none of their own. */
+  /** For calls that have none of their own. Default: none. */
   readonly signal?: AbortSignal | null | undefined;
-  /** The request target, verbatim, in place of the URL's path and query: it starts with `/`, or is `*`. */
+  /**
+   * The request target, verbatim, in place of the URL's path and query: it starts with `/`, or is `*`. Default: path and
+   * query. LocalProtocolError.
+   */
   readonly target?: string | null | undefined;
 }
 
@@ -224,7 +232,7 @@ export class Request {
     const copy = new Request(this);
     try {
       const { url } = changes;
-      if (url !== undefined) copy.#destination = destinationOf(typeof url === "string" ? url : `${url.href}`);
+      if (url !== undefined) copy.#destination = destinationOf(checkedUrl(url));
       copy.#apply(changes, CHANGES);
       copy.#check();
     } catch (error) {
@@ -430,6 +438,12 @@ function checkedTarget(value: unknown): string {
     );
   }
   return value;
+}
+
+function checkedUrl(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (!isUrl(value)) throw wrongType("url", "a string or a URL", value);
+  return `${value.href}`;
 }
 
 /** By shape, so that polyfills and other realms count. */
