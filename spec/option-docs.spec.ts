@@ -11,12 +11,12 @@ import { VERSION } from "../lib/options.ts";
 import { answering } from "./security/support.ts";
 import {
   defaultIn,
+  defaultOf,
   docsOf,
   docsOfTable,
   type OptionTable,
   optionsPage,
   TABLES,
-  valueOf,
 } from "./support/option-docs.ts";
 import { Site } from "./support/site.ts";
 
@@ -79,7 +79,7 @@ describe("README's tables", () => {
     expect(known).toContain(name);
     const table = TABLES.find(({ names, defaults }) => names.includes(name) && defaults !== null) as OptionTable;
     const real = table.defaults?.[name];
-    const said = valueOf(words.replaceAll("`", ""));
+    const said = defaultOf(words.replaceAll("`", ""));
     expect(said).toBe(real ?? undefined);
   });
 

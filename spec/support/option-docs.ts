@@ -109,12 +109,12 @@ export function defaultIn(text: string): unknown {
   const given = /Default:? (?:is )?([^.;,]*(?:,\d{3})?)|("[^"]*") \(default\)/.exec(text);
   const words = given?.[1] ?? given?.[2];
   if (words === undefined) return undefined;
-  const value = valueOf(words);
+  const value = defaultOf(words);
   return value === undefined ? null : value;
 }
 
 /** `60 s`, `256 KiB`, `1,000`, `true`, `"x"`; undefined for words. */
-export function valueOf(words: string): unknown {
+export function defaultOf(words: string): unknown {
   const number = /^([\d,]+)(?: (ms|s|min|KiB))?(?=$|[^\w])/.exec(words);
   if (number !== null) return Number(number[1]?.replaceAll(",", "")) * (UNITS[number[2] ?? ""] ?? 1);
   const word = /^(true|false|"[^"]*"|`[^`]*`)/.exec(words)?.[1];
