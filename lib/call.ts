@@ -48,8 +48,6 @@ export interface CallHost {
   readonly tracer: Tracer;
   readonly ways: Ways;
   readonly pool: Pool<Lease, Call>;
-  /** Whether code of the caller's takes part in dials. */
-  readonly dialsByCaller: boolean;
   /** Set when the transport was closed: what the pool tells all who wait. */
   readonly closed: TransportClosedError | null;
   calls: number;
@@ -87,8 +85,8 @@ export class Call implements ExchangeCaller {
   #poolDeadline: Deadline | null = null;
   #total: Deadline | null = null;
   #detach: (() => void) | null = null;
-  /** The caller's async context, where code of the caller may have to run later. */
-  #context: AsyncResource | null = null;
+  /** The caller's async context: in it runs code of the caller's, and what listens for the warnings about the call. */
+  readonly #context = new AsyncResource("persistconn.Call", { requireManualDestroy: true });
 
   constructor(
     host: CallHost,
@@ -103,17 +101,12 @@ export class Call implements ExchangeCaller {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#limits = call === NO_CALL ? host.options : timeLimitsOf(host.options, call);
-    // Where code of the caller's may run later. A body looks after itself, but for one that is opened again.
-    const hooked = call.trace !== undefined || call.onInformation !== undefined;
-    if (hooked || request.trailers !== null || request.body?.kind === "factory" || host.dialsByCaller) {
-      this.#context = new AsyncResource("persistconn.Call", { requireManualDestroy: true });
-    }
     this.trace = new CallTrace(++lastCallId, host.clock, host.tracer, this.#tracer(call.trace));
   }
 
   /** Runs code that may call the caller's, in the async context of the call. */
   inContext<T>(fn: () => T): T {
-    return this.#context === null ? fn() : this.#context.runInAsyncScope(fn);
+    return this.#context.runInAsyncScope(fn);
   }
 
   #tracer(option: TraceOption | undefined): Tracer {
@@ -393,13 +386,15 @@ export class Call implements ExchangeCaller {
   }
 
   #finish(error: unknown): void {
+    // Who waits for a connection waits for that of the next attempt.
+    const attempt = Math.max(1, this.trace.attempt + (this.#state === "waiting" ? 1 : 0));
     this.#state = "over";
     this.#release();
     this.#body?.destroy(error);
     this.#body = null;
     // The reason of an abort is the caller's own, also where it is an error of ours from elsewhere.
     if (error instanceof HttpError && error !== this.#call.signal?.reason)
-      error.addFacts({ origin: this.#request.destination.origin, attempt: this.trace.attempt });
+      error.addFacts({ origin: this.#request.destination.origin, attempt });
     if (this.trace.mask & TRACE_CALL) this.trace.emit({ type: "call-failed", error });
     this.#reject(error);
   }

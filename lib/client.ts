@@ -14,7 +14,7 @@ import { type CookieJar, isCookieJar } from "./cookies.ts";
 import { LocalProtocolError } from "./errors.ts";
 import { type HeadersInit, normaliseHeaders, sameName } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
-import { REQUEST_OPTIONS, Request, type RequestInit } from "./message/request.ts";
+import { isRequestLike, REQUEST_OPTIONS, Request, type RequestInit, type RequestLike } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
 import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall, checkOption } from "./options.ts";
 import { isRedirect } from "./redirect.ts";
@@ -31,11 +31,14 @@ import type { TraceOption } from "./trace.ts";
 import { Transport } from "./transport.ts";
 
 export interface ClientOptions extends RedirectOptions {
-  /** What carries the round trips. Default: a Transport of the client's own, on its defaults. */
+  /**
+   * What carries the round trips. Default: a Transport of the client's own, on its defaults, so without a proxy: the
+   * environment's is `new Transport({ proxy: proxyFromEnvironment })`, as `defaultClient` has it.
+   */
   transport?: RoundTripper;
-  /** From the call to the last byte off the wire, in ms; 0 (default) means none. */
+  /** From the call to the last byte off the wire. Default 0: none. TimeoutError, phase total. */
   timeout?: number;
-  /** Go out with every request that does not have a field of the same name. */
+  /** Go out with every request that does not have a field of the same name. Default: none. LocalProtocolError. */
   headers?: HeadersInit;
   /**
    * Asked for the cookies of every hop, and given those that its answer sets: a tough-cookie CookieJar, or anything of its
@@ -46,16 +49,19 @@ export interface ClientOptions extends RedirectOptions {
 
 /** What belongs to one call and not to the request, which may be sent again. */
 export interface CallOptions extends CallTimeLimits, RedirectOptions {
-  /** Ends the call with its reason, wherever the call stands. */
+  /** Ends the call with its reason, wherever the call stands. Default: the request's own. */
   signal?: AbortSignal | null;
-  /** From the call to the last byte off the wire, in ms; takes the place of the client's. 0 means none. */
+  /**
+   * From the call to the last byte off the wire, in ms; 0 means none. Default: the client's. TimeoutError, phase total.
+   */
   timeout?: number;
+  /** Hears what happens on this call, beside the transport's own listener. Default: none. */
   trace?: TraceOption;
-  /** Hears each 1xx response. */
+  /** Hears each 1xx response; what it throws fails the call. Default: none. */
   onInformation?: RoundTripCall["onInformation"];
   /**
    * TLS options of this call over those of the transport; see `RoundTripCall.tls`. Where it is redirected to another
-   * origin, what is the first one's alone stays behind: the client certificate and `servername`.
+   * origin, what is the first one's alone stays behind: the client certificate and `servername`. Default: the transport's. TlsError.
    */
   tls?: RoundTripCall["tls"];
 }
@@ -74,9 +80,10 @@ const TRANSPORT_CALL_NAMES: readonly string[] = [
   "tls",
   ...CALL_TIME_LIMITS,
 ];
-const CALL_NAMES: readonly string[] = [...TRANSPORT_CALL_NAMES, ...REDIRECT_OPTIONS];
+/** The options of one call. */
+export const CALL_NAMES: readonly string[] = [...TRANSPORT_CALL_NAMES, ...REDIRECT_OPTIONS];
 const PART_NAMES: readonly string[] = REQUEST_OPTIONS.filter((name) => name !== "method" && name !== "signal");
-const CLIENT_NAMES: readonly string[] = ["transport", "timeout", "headers", "cookieJar", ...REDIRECT_OPTIONS];
+export const CLIENT_NAMES: readonly string[] = ["transport", "timeout", "headers", "cookieJar", ...REDIRECT_OPTIONS];
 
 /** Stands before what a prototype brings along: that is not the caller's. */
 const UNSET = { transport: undefined, timeout: undefined, headers: undefined, cookieJar: undefined };
@@ -115,12 +122,15 @@ export class Client {
    * Sends a request and delivers the head of its answer, of the last one where it is redirected; a status is never an
    * error.
    *
+   * @param request ours; or a standard Request, by its shape: its method, URL, fields and signal count, its `redirect`
+   *   where that is "manual" or "error" and the options say nothing, and its body, which is a stream and goes out once.
+   *   What only a browser can mean (`mode`, `credentials`, `cache`, `integrity`, …) does not count.
    * @throws {LocalProtocolError | TypeError} the request is wrong: before a connection is touched
    * @throws {HttpError} what went wrong on the way; see the classes
    */
-  do(request: Request, options?: CallOptions): Promise<Response> {
+  do(request: Request | RequestLike, options?: CallOptions): Promise<Response> {
+    if (!(request instanceof Request)) return this.#doStandard(request, options);
     try {
-      if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
       const call = this.#call(request, options);
       const rules = options === undefined ? this.#redirects : resolveRedirects(this.#redirects, options);
       if (rules.httpsOnly) refuseHttp(request);
@@ -134,7 +144,21 @@ export class Client {
       );
     } catch (error) {
       // A body that can be read only once is ours from the call on, also when the call is refused.
-      if (request instanceof Request) request.body?.discard(error);
+      request.body?.discard(error);
+      return Promise.reject(error);
+    }
+  }
+
+  #doStandard(given: RequestLike, options: CallOptions | undefined): Promise<Response> {
+    try {
+      if (!isRequestLike(given)) throw wrongType("request", "a Request", given);
+      const { redirect } = given;
+      const request = Request.taken(given);
+      if (redirect !== "manual" && redirect !== "error") return this.do(request, options);
+      if (options !== undefined && (typeof options !== "object" || options === null)) return this.do(request, options);
+      const own = { redirect: undefined, ...options };
+      return this.do(request, { ...own, redirect: own.redirect ?? redirect });
+    } catch (error) {
       return Promise.reject(error);
     }
   }
@@ -186,7 +210,7 @@ export class Client {
     if (typeof transport.closeIdleConnections === "function") transport.closeIdleConnections();
   }
 
-  /** Closes the transport, if this client made it. */
+  /** Closes the transport, if this client made it; one that was given may serve others. */
   async close(): Promise<void> {
     await this.#ownTransport?.close();
   }

@@ -18,7 +18,7 @@ export interface ErrorFacts {
   origin?: string;
   /** URL of the proxy, without credentials, where it is the proxy or the way to it that failed. */
   proxy?: string;
-  /** 1 for the first attempt of a call; each retry adds one. */
+  /** 1 for the first attempt of a call, its wait for a connection and its dial included; each retry adds one. */
   attempt?: number;
   /** Whether the connection had been in the pool before, or was dialed for another request. */
   reused?: boolean;

@@ -33,7 +33,7 @@ export {
   TransportClosedError,
 } from "./errors.ts";
 export { Headers, type HeadersInit } from "./message/headers.ts";
-export { Request, type RequestInit } from "./message/request.ts";
+export { Request, type RequestInit, type RequestLike } from "./message/request.ts";
 export type { BodyInit } from "./message/request-body.ts";
 export { type ConnectionInfo, Response, type ResponseInit } from "./message/response.ts";
 export type { Timings } from "./message/timings.ts";

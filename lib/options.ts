@@ -14,26 +14,35 @@ import type { TraceGroup, TraceOption } from "./trace.ts";
 
 /** Time limits that may be set for the transport and again for one call. */
 export interface CallTimeLimits {
-  /** The kernel takes no byte of what waits to be written. Default 60 s. */
+  /** The kernel takes no byte of what waits to be written. Default 60 s. TimeoutError, phase write. */
   writeTimeout?: number;
-  /** From the moment the request is wholly handed over to the head of the final response; absolute. Default 300 s. */
+  /**
+   * From the moment the request is wholly handed over to the head of the final response; absolute. Default 300 s.
+   * TimeoutError, phase headers.
+   */
   responseHeaderTimeout?: number;
   /** How long a body waits for `100 Continue` before it is sent all the same. Default 1 s, as Go's DefaultTransport. */
   expectContinueTimeout?: number;
-  /** No byte of the body arrives, while somebody would take it. Default 300 s. */
+  /** No byte of the body arrives, while somebody would take it. Default 300 s. TimeoutError, phase body. */
   bodyTimeout?: number;
-  /** Bytes of the body wait and nobody ever read: warns, naming the request, and closes. Default 60 s. */
+  /**
+   * Bytes of the body wait and nobody ever read: warns, naming the request, and closes. Default 60 s. TimeoutError, phase
+   * unread-body, for a later reader.
+   */
   unreadBodyTimeout?: number;
-  /** Bytes of the body wait and the reader that began takes none. Default 10 min. */
+  /**
+   * Bytes of the body wait and the reader that began takes none: warns and closes. Default 10 min. TimeoutError, phase
+   * stalled-reader.
+   */
   stalledReaderTimeout?: number;
-  /** Waiting for a connection while the request owns none, over all attempts. Default 30 s. */
+  /** Waiting for a connection while the request owns none, over all attempts. Default 30 s. PoolTimeoutError. */
   poolTimeout?: number;
 }
 
 export interface TransportOptions extends CallTimeLimits {
-  /** DNS and all addresses of one dial. Default 10 s. */
+  /** DNS and all addresses of one dial. Default 10 s. TimeoutError, phase dns or connect. */
   dialTimeout?: number;
-  /** The TLS handshake. Default 10 s, as Go. */
+  /** The TLS handshake. Default 10 s, as Go. TimeoutError, phase tls. */
   tlsHandshakeTimeout?: number;
   /** Dials, live and idle connections of one key at most. Default 0: no limit, as Go. */
   maxConnsPerHost?: number;
@@ -45,11 +54,11 @@ export interface TransportOptions extends CallTimeLimits {
   idleConnTimeout?: number;
   /** Whether connections are reused at all. Default true; false says `Connection: close`. */
   keepAlive?: boolean;
-  /** Bytes of all heads of one exchange: 1xx, final and trailers. Default 256 KiB. */
+  /** Bytes of all heads of one exchange: 1xx, final and trailers. Default 256 KiB. HeaderLimitError. */
   maxResponseHeaderBytes?: number;
-  /** Fields of all heads of one exchange. Default 1,000. */
+  /** Fields of all heads of one exchange. Default 1,000. HeaderLimitError. */
   maxResponseHeaders?: number;
-  /** 1xx responses of one exchange. Default 32. */
+  /** 1xx responses of one exchange. Default 32. HeaderLimitError. */
   max1xxResponses?: number;
   /** Idle time of a TCP connection before the kernel probes it. Default 30 s, as Go's dialer. */
   tcpKeepAlive?: number;
@@ -68,40 +77,47 @@ export interface TransportOptions extends CallTimeLimits {
   decompress?: boolean;
   /**
    * Bytes that one byte received may become by decoding, beyond the first 16 MiB of an answer. Default 200, where Apache
-   * draws its line too; plain text seldom reaches 20, and deflate ends at 1,032. 0 means no limit.
+   * draws its line too; plain text seldom reaches 20, and deflate ends at 1,032. 0 means no limit. DecompressError.
    */
   maxDecompressRatio?: number;
-  /** Refuses answers whose end only the close of the connection marks: over TLS that cannot be told from truncation. */
+  /**
+   * Refuses answers whose end only the close of the connection marks, by a RemoteProtocolError: over TLS that cannot be told
+   * from truncation. Default false.
+   */
   requireFraming?: boolean;
   /** The User-Agent field; "" leaves it out. Default `persistconn/VERSION`. */
   userAgent?: string;
-  /** What `tls.connect` is given for targets, and `pins`; one secure context is made of it, once. */
+  /** What `tls.connect` is given for targets, and `pins`; one secure context is made of it, once. Default: none, so Node's own. TlsError. */
   tls?: TlsOptions;
-  /** The same for https proxies. Where it is absent, `tls` is theirs as well, but for `servername` and `pins`. */
+  /** The same for https proxies. Default: none, so what `tls` says but for `servername` and `pins`. TlsError. */
   proxyTls?: TlsOptions;
-  /** Replaces the dialer: gives a connected socket or Duplex of plain bytes. */
+  /** Replaces the dialer: gives a connected socket or Duplex of plain bytes. Default: none. DialError. */
   dial?: UserDial;
-  /** Replaces dialer and TLS for `https`: gives a secured one. */
+  /** Replaces dialer and TLS for `https`: gives a secured one. Default: none. DialError. */
   dialTls?: UserDial;
   /**
    * Asked for each IP address before it is dialed, a proxy's too, and for each target behind a proxy that is an address
-   * itself: false refuses it. Not asked where `dial` or `dialTls` takes the dialing over. See `denyPrivateAddresses`.
+   * itself: false refuses it, by a DialError. Not asked where `dial` or `dialTls` takes the dialing over. Default: none. See
+   * `denyPrivateAddresses`.
    */
   allowAddress?: (address: string, port: number) => boolean;
   /**
    * The proxy of all requests, or a function that gives the one of a URL (null: none). `http`, `https`, `socks5` and
-   * `socks5h` URLs; text without a scheme is taken for `http`. Default: none; `proxyFromEnvironment` is made for this.
+   * `socks5h` URLs; text without a scheme is taken for `http`. Default: none, whatever the environment says; `proxyFromEnvironment` asks that. ProxyError.
    */
   proxy?: ProxyOption;
   /** Whether `http` targets too go through a CONNECT tunnel of an HTTP proxy. Default false. */
   proxyTunnel?: boolean;
-  /** Fields of CONNECT requests, or a function that gives them for a proxy (its URL without credentials) and a target. */
+  /**
+   * Fields of CONNECT requests, or a function that gives them for a proxy (its URL without credentials) and a target.
+   * Default: none.
+   */
   proxyConnectHeader?: HeadersInit | ((proxy: URL, target: string) => HeadersInit | Promise<HeadersInit>);
-  /** Sees each answer to CONNECT before its status is judged; what it throws fails the dial. */
+  /** Sees each answer to CONNECT before its status is judged; what it throws fails the dial. Default: none. */
   onProxyConnectResponse?: (response: ProxyConnectResponse) => void | Promise<void>;
-  /** From the connection to the proxy to the tunnel: CONNECT or SOCKS, and your functions. Default 60 s, as Go. */
+  /** From the connection to the proxy to the tunnel: CONNECT or SOCKS, and your functions. Default 60 s, as Go. TimeoutError, phase proxy. */
   proxyConnectTimeout?: number;
-  /** Hears what happens on every call, dial and connection. */
+  /** Hears what happens on every call, dial and connection: a function, or `{ groups, on }`. Default: none. */
   trace?: TraceOption;
 }
 
@@ -138,7 +154,8 @@ type Kind =
   | "proxy"
   | "fields";
 
-const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
+/** Every option of a Transport, and what it must be. */
+export const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   writeTimeout: "duration",
   responseHeaderTimeout: "duration",
   expectContinueTimeout: "duration",
@@ -196,7 +213,7 @@ export const REDIRECT_KINDS = {
 } as const satisfies Readonly<Record<string, Kind>>;
 
 /** What travels beside a request: of `roundTrip`, and of the calls of a Client, which say `timeout` for `deadline`. */
-const CALL_KINDS: Readonly<Record<string, Kind>> = {
+export const CALL_KINDS: Readonly<Record<string, Kind>> = {
   signal: "signal",
   deadline: "deadline",
   timeout: "duration",
@@ -231,7 +248,7 @@ export type ResolvedOptions = Required<Omit<TransportOptions, Absent>> & {
 
 export const VERSION = "0.1.0";
 
-const DEFAULTS: ResolvedOptions = {
+export const DEFAULTS: ResolvedOptions = {
   writeTimeout: 60_000,
   responseHeaderTimeout: 300_000,
   expectContinueTimeout: 1_000,
@@ -337,6 +354,9 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
       if (!isTraceOption(value)) {
         throw wrongType(name, `a function, or { groups, on } with groups among ${TRACE_GROUPS.join(", ")}`, value);
       }
+      for (const own of typeof value === "object" ? Object.keys(value as object) : []) {
+        if (!TRACE_NAMES.includes(own)) throw unknownOption(`trace.${own}`, TRACE_NAMES, "trace.");
+      }
       return;
     case "redirect":
       if (value === "follow" || value === "manual" || value === "error") return;
@@ -368,6 +388,7 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
   }
 }
 
+const TRACE_NAMES: readonly string[] = ["groups", "on"];
 const TRACE_GROUPS: readonly string[] = ["call", "pool", "dial", "connection", "body"] satisfies TraceGroup[];
 
 function isTraceOption(value: unknown): boolean {

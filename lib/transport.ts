@@ -107,8 +107,6 @@ class Core implements CallHost, LeaseHost {
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
   readonly ways: Ways;
-  /** Whether code of the caller's takes part in dials. */
-  readonly dialsByCaller: boolean;
   readonly pool: Pool<Lease, Call>;
   readonly #dialer: Dialer;
   readonly #dials = new Map<Slot<Lease>, DialInProgress>();
@@ -126,9 +124,6 @@ class Core implements CallHost, LeaseHost {
     this.clock = clock;
     this.options = options;
     this.tracer = tracerOf(options.trace);
-    const { dial, dialTls, allowAddress, proxyConnectHeader, onProxyConnectResponse } = options;
-    const taking = [dial, dialTls, allowAddress, proxyConnectHeader, onProxyConnectResponse];
-    this.dialsByCaller = taking.some((option) => option !== undefined);
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
     this.pool = new Pool(
@@ -257,10 +252,8 @@ class Core implements CallHost, LeaseHost {
     if (this.#warned.has(origin)) return;
     this.#warned.add(origin);
     const age = Math.round(this.clock.now() - exchange.trace.startedAt);
-    process.emitWarning(
-      `The body of ${exchange.request.method} ${exchange.request.url} was left unread (${error.option}), ${age} ms after the request: read it, or call close()`,
-      { type: "PersistConnWarning", code: error.code },
-    );
+    const text = `The body of ${exchange.request.method} ${exchange.request.url} was left unread (${error.option}), ${age} ms after the request: read it, or call close()`;
+    exchange.inContext(() => process.emitWarning(text, { type: "PersistConnWarning", code: error.code }));
   }
 
   // ---- the end

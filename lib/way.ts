@@ -20,15 +20,17 @@ import { bare } from "./boundary.ts";
 import type { DialTarget } from "./conn/dial.ts";
 import type { TlsOptions } from "./conn/tls.ts";
 import { TlsIdentities, type TlsIdentity } from "./conn/tls-identity.ts";
-import { DialError, ProxyError } from "./errors.ts";
+import { DialError, LocalProtocolError, ProxyError } from "./errors.ts";
 import { parseIp } from "./ip.ts";
 import { acceptEncoding } from "./message/decode.ts";
 import type { Destination } from "./message/destination.ts";
+import { sameName } from "./message/headers.ts";
 import type { ProxyOption, ResolvedOptions } from "./options.ts";
 import { connKey, identityKey } from "./pool/conn-key.ts";
 import { proxyFromEnvironment } from "./proxy/environment.ts";
 import { type ProxyInput, type ProxyServer, proxyOf } from "./proxy/proxy-url.ts";
 import { HeadWriter } from "./wire/head-writer.ts";
+import type { OutgoingHead, WritableHead, WriterOptions } from "./wire/request-writer.ts";
 
 export interface Way {
   /** For the pool; may hold a proxy's credentials. */
@@ -51,6 +53,24 @@ interface KnownProxy {
   readonly ways: WeakMap<Destination, Way>;
 }
 
+/**
+ * Of requests in a tunnel: the proxy never sees their fields, and the target is not whom the caller of Proxy-Authorization
+ * trusts (GHSA-6cv7-626c-qhqw was that in undici).
+ */
+class TunnelledHeads extends HeadWriter {
+  /** @throws {LocalProtocolError} see `writeHead`; and Proxy-Authorization */
+  override write(head: OutgoingHead): WritableHead {
+    for (const [name] of head.fields) {
+      if (!sameName(name, "proxy-authorization")) continue;
+      throw new LocalProtocolError(
+        "header proxy-authorization",
+        "Cannot make request: header proxy-authorization would go to the target, through the tunnel: options proxy (user and password of its URL) and proxyConnectHeader are for the proxy",
+      );
+    }
+    return super.write(head);
+  }
+}
+
 /** A program has few proxies; a function that makes one up for each call shall not fill the memory. */
 const PROXIES_MAX = 256;
 
@@ -58,6 +78,7 @@ export class Ways {
   readonly #options: ResolvedOptions;
   /** Origin-form: of all ways but those that end at a proxy. */
   readonly #heads: HeadWriter;
+  readonly #tunnelled: HeadWriter;
   readonly #direct = new WeakMap<Destination, Way>();
   readonly #proxies = new Map<string, KnownProxy>();
   readonly #proxy: ProxyOption;
@@ -73,7 +94,8 @@ export class Ways {
   constructor(options: ResolvedOptions) {
     this.#options = options;
     this.#identities = new TlsIdentities(options.tls);
-    this.#heads = this.#writer(null);
+    this.#heads = new HeadWriter(this.#writerOptions(null));
+    this.#tunnelled = new TunnelledHeads(this.#writerOptions(null));
     this.#proxy = options.proxy;
     this.#fixed = typeof options.proxy === "function" || options.proxy === null ? null : this.#known(options.proxy);
   }
@@ -179,7 +201,7 @@ export class Ways {
       target: tunnel ? targetOf(destination) : proxyTarget(proxy),
       proxy,
       tunnel,
-      heads: tunnel ? this.#heads : heads,
+      heads: tunnel ? this.#tunnelled : heads,
     };
   }
 
@@ -203,7 +225,7 @@ export class Ways {
     let known = this.#proxies.get(text);
     if (known === undefined) {
       const proxy = proxyOf(text);
-      known = { proxy, heads: this.#writer(proxy), ways: new WeakMap() };
+      known = { proxy, heads: new HeadWriter(this.#writerOptions(proxy)), ways: new WeakMap() };
       if (this.#proxies.size >= PROXIES_MAX) this.#proxies.clear();
       this.#proxies.set(text, known);
     }
@@ -211,10 +233,10 @@ export class Ways {
   }
 
   /** @param proxy gets these heads as requests; null: the target gets them */
-  #writer(proxy: ProxyServer | null): HeadWriter {
+  #writerOptions(proxy: ProxyServer | null): WriterOptions {
     const { userAgent, keepAlive, decompress } = this.#options;
     const authorization = proxy?.authorization ?? null;
-    return new HeadWriter({
+    return {
       userAgent,
       // Asked for when it is needed: the answer loads node:zlib.
       get acceptEncoding() {
@@ -223,7 +245,7 @@ export class Ways {
       absoluteForm: proxy !== null,
       close: !keepAlive,
       extra: authorization === null ? [] : [["Proxy-Authorization", authorization]],
-    });
+    };
   }
 }
 

@@ -209,12 +209,12 @@ class Dial<T> implements Dialing<T> {
     product: Product<T>,
     shared: DialShared,
   ) {
-    this.#target = target;
+    this.#target = bare(target);
     this.#signal = signal;
     this.#trace = trace;
     this.#product = product;
     this.#shared = shared;
-    const { host, port, path, label } = target;
+    const { host, port, path, label } = this.#target;
     this.#peer = label ?? path ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;

@@ -66,6 +66,8 @@ export interface ExchangeCaller {
   failed(error: unknown, exchange: Exchange): void;
   /** Nothing can come of it any more, answered or not: abort listeners and deadlines of the call go. Called once. */
   over(): void;
+  /** Runs code in the async context of the call. */
+  inContext(fn: () => void): void;
 }
 
 /** What the reader of a body asks of the connection. Null once the exchange is over. */
@@ -240,6 +242,12 @@ export class Exchange implements ResponseBacking, BodySource {
     caller?.over();
     this.#onOver?.();
     this.#onOver = null;
+  }
+
+  /** Runs what the caller may hear in the async context of the call; once that is over there is none. */
+  inContext(fn: () => void): void {
+    if (this.#caller === null) fn();
+    else this.#caller.inContext(fn);
   }
 
   // ---- facts

@@ -84,7 +84,7 @@ const CONNECT_OPTIONS = [
 /** Judged here, and unknown to node:tls. */
 const OWN_OPTIONS = ["pins"];
 
-const OPTIONS = [...CONTEXT_OPTIONS, ...CONNECT_OPTIONS, ...OWN_OPTIONS];
+export const TLS_OPTIONS: readonly string[] = [...CONTEXT_OPTIONS, ...CONNECT_OPTIONS, ...OWN_OPTIONS];
 
 /** Sessions kept at most: a few KiB each. */
 const SESSIONS_MAX = 100;
@@ -117,7 +117,9 @@ export function checkTlsOptions(options: unknown): TlsOptions {
     throw wrongType("tls", "an object", options);
   }
   const tls: TlsOptions = bare(options); // its fields are node:tls's to check, but for those below
-  for (const name of Object.keys(tls)) if (!OPTIONS.includes(name)) throw unknownOption(`tls.${name}`, OPTIONS);
+  for (const name of Object.keys(tls)) {
+    if (!TLS_OPTIONS.includes(name)) throw unknownOption(`tls.${name}`, TLS_OPTIONS, "tls.");
+  }
   const { rejectUnauthorized, checkServerIdentity, servername } = tls;
   if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== "boolean") {
     throw wrongType("tls.rejectUnauthorized", "a boolean", rejectUnauthorized);

@@ -213,6 +213,7 @@ export class Response {
   async formData(): Promise<FormData> {
     const all = await this.bytes();
     const type = this.headers.get("content-type") ?? "";
+    // biome-ignore lint/style/noRestrictedGlobals: the one place that is meant to load it
     const Platform = globalThis["Response"]; // its FormData comes with it, and its parser with that
     return new Platform(all, { headers: { "content-type": type } }).formData();
   }

@@ -1,8 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Clock, systemClock } from "../../lib/clock.ts";
@@ -13,6 +11,7 @@ import { unixDialer } from "../../lib/conn/unix.ts";
 import { DialError, TimeoutError, TransportClosedError } from "../../lib/errors.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
 import { checkLeaks } from "../support/leak-check.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 import { quiet, Recorder, until } from "./conduit-contract.ts";
 
@@ -251,8 +250,7 @@ describe("Dialer.start(): addresses", () => {
 });
 
 describe("Dialer.start(): unix sockets", () => {
-  const dir = mkdtempSync(join(tmpdir(), "spec-dial-"));
-  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  const dir = tempFolder("dial");
 
   test("target.path is dialed instead of host and port", async () => {
     const path = join(dir, "one.sock");

@@ -77,6 +77,9 @@ export class Sent implements ExchangeCaller {
   over(): void {
     this.overs++;
   }
+  inContext(fn: () => void): void {
+    fn();
+  }
 
   /** The facts of the error, or its words where it is not ours. */
   get facts(): Record<string, unknown> {

@@ -470,7 +470,7 @@ describe("checkTlsOptions()", () => {
     [
       "a name that nobody knows",
       { rejectUnauthorised: false },
-      /"tls.rejectUnauthorised": did you mean rejectUnauthorized\?/,
+      /"tls.rejectUnauthorised": did you mean tls.rejectUnauthorized\?/,
     ],
     ["what is the dialer's", { port: 443 }, /Unknown option "tls.port"/],
     ["a flag that is none", { rejectUnauthorized: 0 }, /tls.rejectUnauthorized must be a boolean: it is number/],
