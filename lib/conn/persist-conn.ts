@@ -206,6 +206,9 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
       case "linger":
         exchange.release();
         this.#readLoop.linger();
+        // A write that is only a moment behind ends within a poll, and then the connection is pooled before the caller
+        // learns of the end. One that takes longer is no business of the caller's, whose answer is whole.
+        this.clock.turn(() => exchange.end());
         return;
       case "close":
         this.close(forbidden ?? "write-unfinished");
