@@ -22,7 +22,10 @@ export interface CallTimeLimits {
   expectContinueTimeout?: number;
   /** No byte of the body arrives, while somebody would take it. Default 300 s. */
   bodyTimeout?: number;
-  /** Bytes of the body wait and nobody ever read: warns, naming the request, and closes. Default 60 s. */
+  /**
+   * Bytes of the body wait and nobody ever read, or nobody took the connection that a 101 or CONNECT handed over: warns,
+   * naming the request, and closes. Default 60 s.
+   */
   unreadBodyTimeout?: number;
   /** Bytes of the body wait and the reader that began takes none. Default 10 min. */
   stalledReaderTimeout?: number;

@@ -225,7 +225,18 @@ describe("writeRequest() looks as well", () => {
     for (const make of Object.values(KINDS)) expect(await written({ method, body: make(text) })).toMatch(wire);
   });
 
-  test("for 200 ms at most", async () => {
+  test.each([
+    ["a GET is chunked", "GET", "foo", "3\r\nfoo\r\n0\r\n\r\n", "TestRequestWriteTransport/GET unknown"],
+    ["a POST is chunked", "POST", "foo", "3\r\nfoo\r\n0\r\n\r\n", "TestRequestWriteTransport/POST unknown"],
+    ["a POST is chunked, empty", "POST", "", "0\r\n\r\n", "TestRequestWriteTransport/POST empty unknown"],
+    ["only the terminator stands for no byte", "POST", "", "0\r\n\r\n", "TestRequestWrite/6"],
+    ["one byte is one chunk", "POST", "x", "1\r\nx\r\n0\r\n\r\n", "TestRequestWrite/8"],
+  ])("of unknown length: %s: %s %j is %j [%s]", async (_, method, text, body) => {
+    const head = "Transfer-Encoding: chunked\r\n\r\n";
+    expect((await written({ method, body: Readable.from([text]) })).endsWith(`${head}${body}`)).toBe(true);
+  });
+
+  test("for 200 ms at most [TestRequestWriteTransport/GET blocking body]", async () => {
     const clock = new SteeredClock();
     const upload = new Upload();
     const bytes = writeRequest(new Request("http://a/", { body: upload }), clock);
