@@ -29,6 +29,7 @@ import { outgoingHead } from "./outgoing-head.ts";
 import type { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
 import { WantConn } from "./pool/want-conn.ts";
+import { needsProbe, probeBody } from "./probe-body.ts";
 import { shouldRetry } from "./retry.ts";
 import { NO_CALL, type OwnCall } from "./round-tripper.ts";
 import { CallTrace, TRACE_CALL, TRACE_DIAL, TRACE_POOL, type TraceOption, type Tracer, tracerOf } from "./trace.ts";
@@ -72,6 +73,8 @@ export class Call implements ExchangeCaller {
   #head: WritableHead | null = null;
   /** The body of the next attempt: opened with the call, then again for each retry. */
   #body: BodyReader | null = null;
+  /** It was looked at, and there is none: the head says so. */
+  #bodyIsEmpty = false;
   /** One for all attempts; null before the first. */
   #want: WantConn<Lease, Call> | null = null;
   #lease: Lease | null = null;
@@ -140,6 +143,7 @@ export class Call implements ExchangeCaller {
       this.#requireGoingOn();
       const { destination } = this.#request;
       found = tls === undefined ? host.ways.find(destination) : host.ways.findAs(tls, destination);
+      if (this.#request.method === "CONNECT") host.ways.checkConnect(this.#request.target);
       if (found instanceof Promise)
         found.catch(() => {}); // it is looked at below, unless the call ends before
       else this.#take(found);
@@ -157,8 +161,8 @@ export class Call implements ExchangeCaller {
         KEEP_ALIVE,
       );
     }
-    this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before, but for a proxy
-    if (!(found instanceof Promise)) return this.#enqueue();
+    this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before, but for a proxy and a body that is looked at
+    if (!(found instanceof Promise)) return this.#ready();
     found.then(
       (way) => this.#wayFound(way),
       (error: unknown) => {
@@ -185,6 +189,34 @@ export class Call implements ExchangeCaller {
     try {
       if (this.#host.closed !== null) throw closedError();
       this.#take(way);
+    } catch (error) {
+      return this.#finish(error);
+    }
+    this.trace.queuedAt = this.#host.clock.now();
+    this.#ready();
+  }
+
+  #ready(): void {
+    const body = this.#body;
+    if (body === null || !needsProbe(this.#request, this.#head as WritableHead)) return this.#enqueue(); // just written
+    probeBody(body, this.#host.clock).then(
+      (probed) => this.#probed(probed),
+      (error: unknown) => {
+        if (!this.#isOver) this.#finish(error);
+      },
+    );
+  }
+
+  /** @param body null: it is empty, and the head must not promise it */
+  #probed(body: BodyReader | null): void {
+    if (this.#isOver) return;
+    this.#body = body;
+    try {
+      if (this.#host.closed !== null) throw closedError();
+      if (body === null) {
+        this.#bodyIsEmpty = true;
+        this.#take(this.way);
+      }
     } catch (error) {
       return this.#finish(error);
     }
@@ -304,7 +336,7 @@ export class Call implements ExchangeCaller {
   /** The body anew for another attempt, opened in the context of the call: a factory is the caller's code. */
   #reopened(): BodyReader | null {
     const { body } = this.#request;
-    if (body === null) return null;
+    if (body === null || this.#bodyIsEmpty) return null;
     return this.inContext(() => body.open());
   }
 

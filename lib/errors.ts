@@ -356,8 +356,8 @@ export class InvariantError extends HttpError {
  * `write-unfinished`, `keep-alive-disabled`, `lenient-parse`.
  * Within an exchange: `aborted`, `timeout`, `protocol-error`, `socket-error`, `server-closed`, `body-error`,
  * `body-closed-early`, `incomplete-body`, `invariant`.
- * From outside: `transport-closed`, `transport-destroyed`, `dial-unwanted`, `handed-over` (101, CONNECT: not closed,
- * but no longer ours).
+ * From outside: `transport-closed`, `transport-destroyed`, `dial-unwanted`, `handed-over` (101, CONNECT: however its
+ * taker closed it).
  */
 export type CloseReason =
   | "server-closed-idle"

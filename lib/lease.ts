@@ -9,6 +9,7 @@ import type { Clock } from "./clock.ts";
 import type { Conduit } from "./conn/conduit.ts";
 import type { DialTarget } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
+import type { Handover } from "./conn/handover.ts";
 import { type ConnOwner, PersistConn } from "./conn/persist-conn.ts";
 import { type CloseReason, ConnectionClosedError, type TimeoutError } from "./errors.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -27,6 +28,9 @@ export interface LeaseHost {
   /** Its exchange is over; the server keeps the connection for so long (with a margin), where it said. */
   leaseReturned(lease: Lease, keepAliveMs: number | null): void;
   leaseExpired(lease: Lease): void;
+  /** It serves no other exchange, and its slot is free. */
+  leaseHandedOver(lease: Lease, handover: Handover): void;
+  leaseHandoverClosed(lease: Lease, handover: Handover): void;
   leaseClosed(lease: Lease, reason: CloseReason): void;
   leaseUnread(exchange: Exchange, error: TimeoutError): void;
 }
@@ -83,6 +87,12 @@ export class Lease implements ConnOwner {
   }
   connClosed(_conn: PersistConn, reason: CloseReason): void {
     this.#host.leaseClosed(this, reason);
+  }
+  connHandedOver(_conn: PersistConn, handover: Handover): void {
+    this.#host.leaseHandedOver(this, handover);
+  }
+  connHandoverClosed(_conn: PersistConn, handover: Handover): void {
+    this.#host.leaseHandoverClosed(this, handover);
   }
   connExpired(): void {
     this.#host.leaseExpired(this);

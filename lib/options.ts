@@ -26,8 +26,8 @@ export interface CallTimeLimits {
   /** No byte of the body arrives, while somebody would take it. Default 300 s. TimeoutError, phase body. */
   bodyTimeout?: number;
   /**
-   * Bytes of the body wait and nobody ever read: warns, naming the request, and closes. Default 60 s. TimeoutError, phase
-   * unread-body, for a later reader.
+   * Bytes of the body wait and nobody ever read, or nobody took the connection that a 101 or CONNECT handed over: warns,
+   * naming the request, and closes. Default 60 s. TimeoutError, phase unread-body, for a later reader.
    */
   unreadBodyTimeout?: number;
   /**

@@ -9,12 +9,14 @@ import type { OutgoingHead } from "./wire/request-writer.ts";
 
 /** @param body this sending of the request's body; null when there is none */
 export function outgoingHead(request: Request, body: BodyReader | null): OutgoingHead {
-  const { scheme, authority } = request.destination;
+  const { scheme, authority, hostPort } = request.destination;
+  const { method, target } = request;
   return {
-    method: request.method,
+    method,
     scheme,
-    authority,
-    target: request.target,
+    // Of a CONNECT that is sent to one host for another, the other's (RFC 9112 §3.2.3).
+    authority: method === "CONNECT" && target !== hostPort ? target : authority,
+    target,
     fields: request.pairs,
     bodyLength: body === null ? undefined : body.length,
     contentType: null, // the request has it among its fields

@@ -79,6 +79,8 @@ export type TraceDetail =
   | { readonly type: "information"; readonly status: number }
   | { readonly type: "head"; readonly status: number; readonly framing: string }
   | { readonly type: "end"; readonly bytes: number }
+  /** 101 or a 2xx to CONNECT: the connection is the caller's. `connection-closed` follows when that has ended. */
+  | { readonly type: "handed-over"; readonly status: number }
   | { readonly type: "connection-closed"; readonly reason: CloseReason }
   // body
   | { readonly type: "body-data"; readonly bytes: number }
@@ -162,6 +164,7 @@ const GROUP_OF: Record<TraceDetail["type"], number> = {
   information: TRACE_CONN,
   head: TRACE_CONN,
   end: TRACE_CONN,
+  "handed-over": TRACE_CONN,
   "connection-closed": TRACE_CONN,
   "body-data": TRACE_BODY,
   "body-sent": TRACE_BODY,

@@ -13,6 +13,7 @@ import { Call, type CallHost, closedError, dialTrace, FOR_EVER_MS, isClosed, KEE
 import { type Clock, type Deadline, systemClock } from "./clock.ts";
 import { Dialer, type Dialing } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
+import type { Handover } from "./conn/handover.ts";
 import { type CloseReason, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
@@ -32,6 +33,8 @@ export interface TransportStats {
   readonly busy: number;
   readonly idle: number;
   readonly waiting: number;
+  /** Connections that a 101 or CONNECT handed over and that are still open: out of the pool, and of every other figure. */
+  readonly handedOver: number;
   /** Since the transport was made. */
   readonly dialed: number;
   readonly dialsFailed: number;
@@ -74,13 +77,16 @@ export class Transport implements RoundTripper {
 
   /**
    * New calls and waiters fail at once, dials and idle connections end, exchanges in flight finish under their own time
-   * limits. Resolves when nothing is left.
+   * limits. Resolves when nothing is left but connections that were handed over, which are left alone.
    */
   close(): Promise<void> {
     return this.#core.close();
   }
 
-  /** As `close()`, and ends the exchanges in flight too: with `reason`, or a TransportClosedError. */
+  /**
+   * As `close()`, and ends the exchanges in flight too, and connections that were handed over: with `reason`, or a
+   * TransportClosedError.
+   */
   destroy(reason?: unknown): Promise<void> {
     return this.#core.destroy(reason);
   }
@@ -111,6 +117,7 @@ class Core implements CallHost, LeaseHost {
   readonly #dialer: Dialer;
   readonly #dials = new Map<Slot<Lease>, DialInProgress>();
   readonly #leases = new Set<Lease>();
+  readonly #handedOver = new Set<Handover>();
   /** Origins that were warned about an unread body; one warning each. */
   readonly #warned = new Set<string>();
   closed: TransportClosedError | null = null;
@@ -242,6 +249,18 @@ class Core implements CallHost, LeaseHost {
     if (!unsettled) this.pool.remove(lease.slot);
   }
 
+  leaseHandedOver(lease: Lease, handover: Handover): void {
+    this.#leases.delete(lease);
+    this.#handedOver.add(handover);
+    this.pool.release(lease.slot);
+  }
+
+  leaseHandoverClosed(lease: Lease, handover: Handover): void {
+    this.#handedOver.delete(handover);
+    this.#closes["handed-over"] = (this.#closes["handed-over"] ?? 0) + 1;
+    if (this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason: "handed-over" });
+  }
+
   /** Tells the transport's own listener what happens between calls. */
   emit(lease: Lease, detail: TraceDetail): void {
     this.tracer.emit({ ...detail, at: this.clock.now(), call: null, attempt: 0, connection: lease.conn.id });
@@ -252,7 +271,11 @@ class Core implements CallHost, LeaseHost {
     if (this.#warned.has(origin)) return;
     this.#warned.add(origin);
     const age = Math.round(this.clock.now() - exchange.trace.startedAt);
-    const text = `The body of ${exchange.request.method} ${exchange.request.url} was left unread (${error.option}), ${age} ms after the request: read it, or call close()`;
+    const [what, left, remedy] =
+      exchange.handed === null
+        ? ["The body of", "was left unread", "read it"]
+        : ["The connection of", "was left untaken", "call duplex()"];
+    const text = `${what} ${exchange.request.method} ${exchange.request.url} ${left} (${error.option}), ${age} ms after the request: ${remedy}, or call close()`;
     exchange.inContext(() => process.emitWarning(text, { type: "PersistConnWarning", code: error.code }));
   }
 
@@ -276,6 +299,9 @@ class Core implements CallHost, LeaseHost {
         reason ?? new TransportClosedError("Cannot finish exchange: the transport was destroyed"),
       );
     }
+    for (const handover of [...this.#handedOver]) {
+      handover.destroy(reason ?? new TransportClosedError("Cannot go on with connection: the transport was destroyed"));
+    }
     return closing;
   }
 
@@ -288,6 +314,7 @@ class Core implements CallHost, LeaseHost {
       busy,
       idle,
       waiting,
+      handedOver: this.#handedOver.size,
       dialed: this.#dialed,
       dialsFailed: this.#dialsFailed,
       calls,

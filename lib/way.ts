@@ -23,7 +23,7 @@ import { TlsIdentities, type TlsIdentity } from "./conn/tls-identity.ts";
 import { DialError, LocalProtocolError, ProxyError } from "./errors.ts";
 import { parseIp } from "./ip.ts";
 import { acceptEncoding } from "./message/decode.ts";
-import type { Destination } from "./message/destination.ts";
+import { type Destination, destinationOf } from "./message/destination.ts";
 import { sameName } from "./message/headers.ts";
 import type { ProxyOption, ResolvedOptions } from "./options.ts";
 import { connKey, identityKey } from "./pool/conn-key.ts";
@@ -203,6 +203,15 @@ export class Ways {
       tunnel,
       heads: tunnel ? this.#tunnelled : heads,
     };
+  }
+
+  /**
+   * Whether the target of a CONNECT of the caller's may be reached: whoever is asked for it is a proxy then.
+   *
+   * @throws {DialError} `allowAddress` refuses it
+   */
+  checkConnect(hostPort: string): void {
+    if (this.#options.allowAddress !== undefined) this.#askPolicy(destinationOf(`http://${hostPort}`));
   }
 
   /** Of a target behind a proxy only a literal can be judged here: the proxy resolves the names. */

@@ -12,7 +12,7 @@
  */
 
 import { LocalProtocolError } from "../errors.ts";
-import { isRequestTarget, isToken } from "../wire/abnf.ts";
+import { isAuthorityForm, isRequestTarget, isToken } from "../wire/abnf.ts";
 import { type Destination, destinationOf } from "./destination.ts";
 import {
   type HeaderPair,
@@ -50,8 +50,9 @@ export interface RequestInit {
   /** For calls that have none of their own. Default: none. */
   readonly signal?: AbortSignal | null | undefined;
   /**
-   * The request target, verbatim, in place of the URL's path and query: it starts with `/`, or is `*`. Default: path and
-   * query. LocalProtocolError.
+   * The request target, verbatim, in place of the URL's path and query: it starts with `/`, or is `*`. Of CONNECT it is
+   * `host:port`, where the tunnel leads, and the URL is the proxy's; without it the URL has both. Default: path and query.
+   * LocalProtocolError.
    */
   readonly target?: string | null | undefined;
 }
@@ -165,8 +166,7 @@ export class Request {
 
   /** What stands in the request line: the option `target`, or path and query; of CONNECT, host and port (RFC 9112 §3.2). */
   get target(): string {
-    if (this.#method === "CONNECT") return this.#destination.hostPort;
-    return this.#target ?? this.#destination.target;
+    return this.#target ?? (this.#method === "CONNECT" ? this.#destination.hostPort : this.#destination.target);
   }
 
   /** User name and password of the URL, decoded; null where it has none. Kept out of `url` and of whatever is printed. */
@@ -375,10 +375,10 @@ export class Request {
     if (this.#target === "*" && this.#method !== "OPTIONS") {
       throw new LocalProtocolError("target", "Cannot make request: target * is for OPTIONS only (RFC 9112 §3.2.4)");
     }
-    if (this.#target !== null && this.#method === "CONNECT") {
+    if (this.#target !== null && isAuthorityForm(this.#target) !== (this.#method === "CONNECT")) {
       throw new LocalProtocolError(
         "target",
-        "Cannot make request: the target of CONNECT is its URL's host and port (RFC 9112 §3.2.3)",
+        "Cannot make request: the target of CONNECT is host:port, and that of no other method is (RFC 9112 §3.2.3)",
       );
     }
     if (this.#trailers !== null && this.#body === null) {
@@ -433,10 +433,10 @@ function checkedMethod(value: unknown): string {
 
 function checkedTarget(value: unknown): string {
   if (typeof value !== "string") throw wrongType("target", "a string", value);
-  if (value !== "*" && !(value.startsWith("/") && isRequestTarget(value))) {
+  if (value !== "*" && !(value.startsWith("/") && isRequestTarget(value)) && !isAuthorityForm(value)) {
     throw new LocalProtocolError(
       "target",
-      "Cannot make request: target must start with / and have visible ASCII only, or be *",
+      "Cannot make request: target must start with / and have visible ASCII only, or be *, or host:port for CONNECT",
     );
   }
   return value;

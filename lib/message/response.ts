@@ -10,7 +10,7 @@
  * Fetch standard, "Response class"; RFC 9110 §15 (status), §6.5 (trailers); Go net/http Response.
  */
 
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { type Headers, headersOver, PairLines } from "./headers.ts";
 import { MadeBacking, madeBacking, NOTHING } from "./made-response.ts";
 import { inspectCustom } from "./options.ts";
@@ -20,7 +20,7 @@ import type { ConnectionInfo, Framing, ResponseBacking, ResponseInit } from "./r
 import { type OwnBytes, ResponseBody, usedError } from "./response-body.ts";
 import type { Timings } from "./timings.ts";
 
-export type { ConnectionInfo, Framing, ResponseBacking, ResponseInit } from "./response-backing.ts";
+export type { ConnectionInfo, Framing, Handed, ResponseBacking, ResponseInit } from "./response-backing.ts";
 export type { BodySource } from "./response-body.ts";
 export type { Timings } from "./timings.ts";
 
@@ -174,6 +174,27 @@ export class Response {
     return process.getBuiltinModule("node:stream").Readable.from([]);
   }
 
+  /**
+   * The connection as a Node stream of bytes in both directions, after a 101 that the request asked for with Upgrade, or a
+   * 2xx to CONNECT (`framing` is "tunnel" then). What came behind the head is the first that it gives; the same stream each
+   * time.
+   *
+   * From the head on the connection is yours: out of the pool and of every limit on connections, and neither `signal` nor
+   * any time limit ends it; but where nobody takes it within `unreadBodyTimeout`, it is closed. Destroy it, or end it and
+   * read it to its end. The peer's end is no end of yours (`allowHalfOpen` is true; set it to false on the stream to
+   * change that). `close()` destroys it, and so does `transport.destroy()`; `transport.close()` leaves it alone.
+   *
+   * @throws {TypeError} the answer hands nothing over, or was closed
+   * @see RFC 9110 §7.8, §9.3.6; Go net/http Response.Body, which is an io.ReadWriteCloser then
+   */
+  duplex(): Duplex {
+    const { handed } = this.#backing;
+    if (handed !== null && handed !== undefined) return handed.take();
+    throw new TypeError(
+      `Cannot take connection over: status ${this.status} hands none over, only 101 and a 2xx to CONNECT do`,
+    );
+  }
+
   /** The content chunk by chunk, each chunk the caller's own. Leaving the loop early is `close()`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<OwnBytes> {
     return (this.#reading() ?? new ResponseBody(NOTHING)).iterate();
@@ -247,10 +268,11 @@ export class Response {
    */
   async close(): Promise<void> {
     this.#reading()?.close();
+    this.#backing.handed?.close();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#reading()?.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   get [Symbol.toStringTag](): string {

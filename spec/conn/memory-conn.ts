@@ -189,6 +189,12 @@ export class MemoryConn implements ConnOwner {
   connClosed(_conn: PersistConn, reason: string): void {
     this.log.push(`closed ${reason}`);
   }
+  connHandedOver(): void {
+    this.log.push("handed over");
+  }
+  connHandoverClosed(): void {
+    this.log.push("handover closed");
+  }
   connExpired(): void {
     this.log.push("expired");
   }

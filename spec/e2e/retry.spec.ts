@@ -290,6 +290,7 @@ describe('replay: "replayable" (Go isReplayable)', () => {
     const upload = new Upload();
     const call = peer.client.request("GET", peer.url(), { body: upload });
     const failed = expect(call).rejects.toMatchObject({ attempt: 1 });
+    upload.give(1); // it is looked at first
     await conn!.readHead();
     conn!.reset();
     await failed;
