@@ -65,6 +65,16 @@ export class Storing {
     this.#run(() => this.#withWriter((writer) => this.#commit(writer), true));
   }
 
+  /** The rest of it, its end seen, for nobody who waits. */
+  async finish(rest: readonly Uint8Array[]): Promise<void> {
+    for (const chunk of rest) {
+      while (this.#step !== null) await this.#step;
+      this.write(chunk);
+    }
+    while (this.#step !== null) await this.#step;
+    this.end();
+  }
+
   /** There is no end, or it is not wanted. Idempotent. */
   drop(): void {
     if (this.#state !== "storing") return;
@@ -160,8 +170,24 @@ export class StoringSource implements BodySource {
     }
   }
 
+  /**
+   * A reader that leaves may leave what is here already, to its very end: a Client does so with the body of a redirect.
+   * That is stored. Nothing is waited for.
+   */
   close(): void {
-    this.#storing.drop();
+    if (this.#ended) return;
+    const rest: Uint8Array[] = [];
+    try {
+      let chunk = this.#storing.going ? this.#inner.tryRead() : undefined;
+      for (; chunk instanceof Uint8Array; chunk = this.#inner.tryRead()) rest.push(chunk);
+      if (chunk === null) {
+        this.#ended = true;
+        void this.#storing.finish(rest); // it never rejects
+      }
+    } catch {
+      // It was cut, which nobody wants to know any more.
+    }
+    if (!this.#ended) this.#storing.drop();
     this.#inner.close();
   }
 

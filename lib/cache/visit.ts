@@ -212,14 +212,20 @@ export class Visit {
     const policy = await this.#patience.wait(this.#owner.policy());
     const kept = updated(entry, answered, policy, this.#owner.shared);
     validation.settle(kept);
-    if (!this.#owner.invalidations.since(this.#key, departure.point)) {
-      await this.#patience.wait(kept === null ? store.delete(this.#key, entry.id) : store.update(this.#key, kept));
-    }
     const current = kept ?? refreshed(entry, answered);
     // Cookies are never stored, but they are this answer's.
     const cookies = headers.raw.filter(([name]) => sameName(name, "set-cookie"));
+    // The body is opened before its entry may go.
     const answer = await this.#fromStore(current, { fwd, fwdStatus: 304, ttl: this.#ttl(current) }, cookies);
     quietly(() => response.close());
+    try {
+      if (!this.#owner.invalidations.since(this.#key, departure.point)) {
+        await this.#patience.wait(kept === null ? store.delete(this.#key, entry.id) : store.update(this.#key, kept));
+      }
+    } catch (error) {
+      quietly(() => answer?.close());
+      throw error;
+    }
     return answer ?? this.#forward(this.#request, fwd); // the store forgot the body meanwhile
   }
 
