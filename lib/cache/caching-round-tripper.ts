@@ -16,7 +16,7 @@ import { type Clock, clockOf } from "../clock.ts";
 import { inspectCustom, wrongType } from "../message/options.ts";
 import { Request } from "../message/request.ts";
 import type { Response } from "../message/response.ts";
-import type { RoundTripCall, RoundTripper } from "../transport.ts";
+import type { RoundTripCall, RoundTripper } from "../round-tripper.ts";
 import { requestDirectives } from "./cache-control.ts";
 import { concernsOriginOnly } from "./conditions.ts";
 import { GuardedStore, quietly } from "./guarded-store.ts";

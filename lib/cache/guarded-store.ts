@@ -188,7 +188,7 @@ export function quietly(work: () => unknown): void {
 }
 
 /** Goes on with a value at once where it is there. */
-export function after<T>(done: Awaitable<unknown>, value: T): MaybePromise<T> {
+function after<T>(done: Awaitable<unknown>, value: T): MaybePromise<T> {
   return isThenable(done) ? Promise.resolve(done).then(() => value) : value;
 }
 

@@ -7,7 +7,7 @@ import { onAbort } from "../abort.ts";
 import type { Clock, Deadline } from "../clock.ts";
 import { TimeoutError } from "../errors.ts";
 import type { Request } from "../message/request.ts";
-import type { RoundTripCall } from "../transport.ts";
+import type { RoundTripCall } from "../round-tripper.ts";
 
 export class Patience {
   readonly #clock: Clock;

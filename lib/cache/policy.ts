@@ -38,7 +38,7 @@ export class MissingPackageError extends HttpError {
 }
 
 /** A response to GET, as far as it matters here. */
-export interface Candidate {
+interface Candidate {
   readonly url: string;
   /** The request had an Authorization field. */
   readonly authorized: boolean;

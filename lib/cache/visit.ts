@@ -15,7 +15,7 @@ import { sameName } from "../message/headers.ts";
 import type { Request } from "../message/request.ts";
 import { Response, responseOf, takenApart } from "../message/response.ts";
 import type { BodySource } from "../message/response-body.ts";
-import type { RoundTripCall, RoundTripper } from "../transport.ts";
+import type { RoundTripCall, RoundTripper } from "../round-tripper.ts";
 import { madeAnswer, openStored, PassedOn } from "./answers.ts";
 import { type Directives, requestDirectives } from "./cache-control.ts";
 import { type CacheStatus, type Forwarded, formatCacheStatus } from "./cache-status.ts";
