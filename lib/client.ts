@@ -9,7 +9,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import { systemClock } from "./clock.ts";
+import { clockOf } from "./clock.ts";
 import { type CookieJar, isCookieJar } from "./cookies.ts";
 import { LocalProtocolError } from "./errors.ts";
 import { type HeadersInit, normaliseHeaders, sameName } from "./message/headers.ts";
@@ -114,7 +114,7 @@ export class Client {
     this.transport = transport ?? (this.#ownTransport as Transport); // made in the line above where it was not given
     this.#timeout = timeout;
     this.#headers = headers === undefined ? [] : normaliseHeaders(headers);
-    this.#clock = transport instanceof Transport ? transport.clock : systemClock;
+    this.#clock = clockOf(this.transport); // deadlines are points in time on it
     this.#chains = { transport: this.transport, jar: cookieJar ?? null, clock: this.#clock };
   }
 

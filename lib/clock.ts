@@ -327,3 +327,9 @@ class SystemDeadline implements Deadline {
 
 /** The clock of this process. */
 export const systemClock: Clock = new SystemClock();
+
+/** The clock of a round tripper that has one, as a Transport does and what stands around it should; else the real one. */
+export function clockOf(owner: object): Clock {
+  const { clock } = owner as { readonly clock?: Partial<Clock> }; // what is used of it is looked at
+  return typeof clock?.now === "function" && typeof clock.deadline === "function" ? (clock as Clock) : systemClock;
+}

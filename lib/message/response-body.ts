@@ -160,6 +160,12 @@ export class ResponseBody {
     });
   }
 
+  /** The source itself, for a reading in the place of this one. This body is spent by it. */
+  take(): BodySource {
+    this.#begin();
+    return this.#source;
+  }
+
   /** Two sources in place of this one, for `clone()`. This body is spent by it. */
   tee(): [BodySource, BodySource] {
     this.#begin();

@@ -17,7 +17,7 @@ import { inspectCustom } from "./options.ts";
 import type { Request } from "./request.ts";
 import { type BodyInit, RequestBody } from "./request-body.ts";
 import type { ConnectionInfo, Framing, ResponseBacking, ResponseInit } from "./response-backing.ts";
-import { type OwnBytes, ResponseBody, usedError } from "./response-body.ts";
+import { type BodySource, type OwnBytes, ResponseBody, usedError } from "./response-body.ts";
 import type { Timings } from "./timings.ts";
 
 export type { ConnectionInfo, Framing, Handed, ResponseBacking, ResponseInit } from "./response-backing.ts";
@@ -36,6 +36,7 @@ const FROM_BACKING = Symbol("from backing");
 let make: (backing: ResponseBacking) => Response;
 let setRedirected: (response: Response) => void;
 let closeAndWait: (response: Response) => Promise<void> | null;
+let takeApart: (response: Response) => { backing: ResponseBacking; content: BodySource | null };
 
 export class Response {
   readonly #backing: ResponseBacking;
@@ -50,6 +51,7 @@ export class Response {
     setRedirected = (response) => {
       response.#redirected = true;
     };
+    takeApart = (response) => ({ backing: response.#backing, content: response.#reading()?.take() ?? null });
     closeAndWait = (response) => {
       const backing = response.#backing;
       response.#reading()?.close();
@@ -321,4 +323,13 @@ export function markRedirected(response: Response): void {
  */
 export function drained(response: Response): Promise<void> | null {
   return closeAndWait(response);
+}
+
+/**
+ * What a Response is made of, for one that takes its place: this one counts as read.
+ *
+ * @throws {TypeError} the body was read before
+ */
+export function takenApart(response: Response): { backing: ResponseBacking; content: BodySource | null } {
+  return takeApart(response);
 }
