@@ -77,7 +77,7 @@ describe("an answer before the request", () => {
       phase: "connect",
       safeToRetry: true,
       reused: false,
-      attempt: 0,
+      attempt: 1,
       message: `Cannot send request to 127.0.0.1:${server.port}: the server sent bytes before the request: is this a server of HTTP? (unsolicited-bytes)`,
     });
     await until(() => server.sockets.every((socket) => socket.destroyed), "the connection is closed");
