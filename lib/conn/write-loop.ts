@@ -83,26 +83,23 @@ export class WriteLoop {
   }
 
   /**
-   * Runs until the queue is closed. Never rejects: what fails closes the connection.
-   *
-   * The exchange never comes into this function: a suspended frame keeps what its variables last held, and an idle
-   * connection would keep its last request, with its signal, answer and async context, for as long as it is pooled.
+   * Serves what is in the queue, then sleeps until there is more; until the queue is closed. Never throws: what fails
+   * closes the connection. Between two exchanges nothing of it runs or is kept.
    */
-  async run(): Promise<void> {
-    while (!this.#over && !this.#queue.ended) {
-      const busy = this.#serve();
-      if (busy !== null) await busy;
+  readonly run = (): void => {
+    while (!this.#over) {
+      const exchange = this.#queue.tryTake();
+      if (exchange === undefined) {
+        if (!this.#queue.closed) this.#queue.sleep(this.run);
+        return;
+      }
+      const busy = this.#guarded(exchange);
+      if (busy !== null) return void busy.then(this.run);
     }
-  }
+  };
 
-  /** Takes the next exchange and writes it; null when there was nothing to wait for. */
-  #serve(): Promise<unknown> | null {
-    const next = this.#queue.take();
-    return next instanceof Promise ? next.then((exchange) => this.#guarded(exchange)) : this.#guarded(next);
-  }
-
-  #guarded(exchange: Exchange | undefined): Promise<void> | null {
-    if (exchange === undefined) return null; // the queue is closed
+  /** Writes an exchange; null when there was nothing to wait for. */
+  #guarded(exchange: Exchange): Promise<void> | null {
     try {
       return this.#write(exchange)?.catch((error: unknown) => this.#host.broken(error)) ?? null;
     } catch (error) {
