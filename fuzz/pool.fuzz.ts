@@ -4,7 +4,7 @@
  * no limit is exceeded; who is served from the pool is the first in line of his key; when all dials have ended and all
  * connections have come back, nobody waits; and after close() nothing is left.
  *
- * The pool's own invariant is looked at after each move. RUNS=5000 for more; a failure prints the seed to replay as SEED.
+ * The pool's own invariant is looked at after each move.
  */
 
 import fc from "fast-check";
@@ -14,9 +14,7 @@ import type { Slot } from "../lib/pool/slot.ts";
 import type { WantConn } from "../lib/pool/want-conn.ts";
 import { Harness } from "../spec/pool/harness.ts";
 import { NaivePool, type NaiveSlot, type NaiveWant } from "./arbitraries/naive-pool.ts";
-
-const numRuns = Number(process.env["RUNS"]) || 300;
-const seed = Number(process.env["SEED"]) || undefined;
+import { runs } from "./runs.ts";
 
 /** What a want does as soon as it is served, from inside the pool's own call. */
 const reactions = ["none", "none", "put", "remove", "replace", "retry", "get", "cancel-first", "cancel-last"] as const;
@@ -418,6 +416,6 @@ test("Pool does what the naive pool does, whatever interleaves", () => {
         turn(model);
       },
     ),
-    { numRuns, ...(seed === undefined ? {} : { seed }) },
+    runs("pool", 1.5),
   );
 }, 600_000);

@@ -20,7 +20,7 @@ type question struct {
 
 type message struct {
 	Status   int        `json:"status"`
-	Reason   string     `json:"reason"`
+	Reason   string     `json:"reason"` // base64, as all that a peer wrote
 	Minor    int        `json:"minor"`
 	Method   string     `json:"method"`
 	Target   string     `json:"target"`
@@ -82,7 +82,7 @@ func readResponses(data []byte, method string) answer {
 			a.Error, a.Phase = err.Error(), "head"
 			return a
 		}
-		m := message{Status: res.StatusCode, Reason: res.Status, Minor: res.ProtoMajor*10 + res.ProtoMinor, Fields: pairs(res.Header), Close: res.Close}
+		m := message{Status: res.StatusCode, Reason: base64.StdEncoding.EncodeToString([]byte(res.Status)), Minor: res.ProtoMajor*10 + res.ProtoMinor, Fields: pairs(res.Header), Close: res.Close}
 		m.Framing = framing(res.TransferEncoding, res.ContentLength)
 		final := res.StatusCode < 100 || res.StatusCode >= 200 || res.StatusCode == 101
 		body, err := io.ReadAll(res.Body)
