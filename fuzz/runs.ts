@@ -12,7 +12,7 @@ const env = process.env;
 const SEED = env["SEED"] ? Number(env["SEED"]) : Math.floor(Math.random() * 2 ** 31);
 
 /** Runs of a property of ordinary cost. */
-export const RUNS = Number(env["RUNS"]) || 200;
+const RUNS = Number(env["RUNS"]) || 200;
 
 /**
  * @param file `NAME` of the fuzz file
