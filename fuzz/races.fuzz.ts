@@ -13,13 +13,37 @@ import type { WantConn } from "../lib/pool/want-conn.ts";
 import { arbitraries } from "../lib/testing/arbitraries/arbitraries.ts";
 import type { ResponseMessage } from "../lib/testing/arbitraries/responses.ts";
 import { cut } from "../lib/testing/arbitraries/splits.ts";
-import { get, MemoryConn, post } from "../spec/conn/memory-conn.ts";
+import type { ResponseHead } from "../lib/wire/parser-events.ts";
+import { ResponseParser } from "../lib/wire/response-parser.ts";
+import { get, MemoryConn, post, Sent } from "../spec/conn/memory-conn.ts";
 import { Harness } from "../spec/pool/harness.ts";
+import { VirtualClock } from "../spec/support/virtual-clock.ts";
+import { LIMITS } from "../spec/wire/record.ts";
 import { runs } from "./runs.ts";
 
 const FILE = "races";
 const arb = arbitraries(fc);
 rethrowInvariants(true);
+
+/** The head of a response, as the parser tells it. */
+function headOf(bytes: string): ResponseHead {
+  const parser = new ResponseParser(LIMITS);
+  let told: ResponseHead | null = null;
+  parser.begin("GET");
+  const view = Buffer.from(bytes, "latin1");
+  parser.execute(view, 0, view.length, {
+    information() {},
+    head(head) {
+      told = head;
+    },
+    data() {},
+    trailers() {},
+    end() {},
+  });
+  parser.free();
+  if (told === null) throw new Error("that was no head");
+  return told;
+}
 
 type Scheduler = fc.Scheduler;
 
@@ -65,6 +89,54 @@ test("AsyncQueue gives what was pushed before it closed, once and in order, whoe
         });
       },
     ),
+    runs(FILE),
+  );
+});
+
+test("an Exchange that is answered, failed, fed and ended by different hands settles once, each way", async () => {
+  const steps = fc.array(fc.constantFrom("push", "push", "end", "fail"), { maxLength: 4 });
+  const head = headOf("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), steps, fc.nat({ max: 2 }), fc.boolean(), async (s, wire, failures, reads) => {
+      const sent = new Sent(get(), new VirtualClock(), {});
+      const { exchange } = sent;
+      const host = { readAsked() {}, bodyTaken() {}, bodyClosed() {} };
+      let said: string[] = [];
+      const loop = async () => {
+        await s.schedule(Promise.resolve(), "answer");
+        if (!exchange.answer(head, true, host)) return;
+        for (const step of wire) {
+          await s.schedule(Promise.resolve(), step);
+          if (said.includes("over")) return; // as the connection: nothing is told to one that is over
+          if (step === "push") exchange.push(Buffer.from("x"), 0);
+          else if (step === "end") exchange.end();
+          else exchange.fail(new Error("wire"));
+          if (step !== "push") said = [...said, "over"];
+        }
+      };
+      const failer = async (n: number) => {
+        await s.schedule(Promise.resolve(), `fail ${n}`);
+        if (exchange.fail(new Error(`fail ${n}`))) said = [...said, "over"];
+      };
+      const reader = async () => {
+        await s.schedule(Promise.resolve(), "read");
+        if (!reads || sent.response === null) return;
+        let got = 0;
+        try {
+          for await (const chunk of sent.response) got += chunk.length;
+        } catch (error) {
+          expect(String(error)).toMatch(/wire|fail/);
+        }
+        expect(got).toBeLessThanOrEqual(wire.filter((step) => step === "push").length);
+      };
+      const reading = reader();
+      await s.waitFor(Promise.all([loop(), ...Array.from({ length: failures }, (_, n) => failer(n))]));
+      if (!said.includes("over")) exchange.fail(new Error("fail at last"));
+      await s.waitFor(reading);
+      expect([sent.response, sent.error].filter((one) => one !== null).length).toBe(1);
+      expect(sent.overs).toBe(1);
+      expect(exchange.fail(new Error("again"))).toBe(false);
+    }),
     runs(FILE),
   );
 });
