@@ -483,7 +483,8 @@ function mayNormalize(answer: number, offset: number, byteAt: (i: number) => num
   let i = byte === SP || byte === TAB ? offset : offset - 1;
   if (byteAt(i) !== SP && byteAt(i) !== TAB) return false;
   while (byteAt(i) === SP || byteAt(i) === TAB) i--;
-  return byteAt(i) === LF && byteAt(i - 1) === CR;
+  // Behind CR CR LF llhttp stops one byte late: that a blank stands there is seen only if it came along. It is a bare CR.
+  return byteAt(i) === LF && byteAt(i - 1) === CR && byteAt(i - 2) !== CR;
 }
 
 // A Buffer knows latin1 and a plain Uint8Array does not; the reader lends the same one each time.
