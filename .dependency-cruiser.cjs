@@ -73,8 +73,15 @@ module.exports = {
     {
       name: "lib-has-no-runtime-dependency",
       severity: "error",
-      from: { path: "^lib/" },
+      from: { path: "^lib/", pathNot: ["^lib/testing/arbitraries/fast-check\\.ts$"] },
       to: { dependencyTypes: ["npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"] },
+    },
+    {
+      name: "fast-check-by-type-only",
+      comment: "an optional peer: it is handed in, never loaded",
+      severity: "error",
+      from: { path: "^lib/" },
+      to: { path: "fast-check", dependencyTypesNot: ["type-only", "local"] },
     },
     {
       name: "lib-knows-no-spec",

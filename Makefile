@@ -3,6 +3,9 @@ NODE_BIN := node_modules/.bin
 STAMP    := node_modules/.installed
 WASM     := lib/wire/llhttp/generated/llhttp-wasm.ts
 VITEST   := $(NODE_BIN)/vitest --config spec/vitest.config.ts
+FUZZ_RUNS = $(or $(RUNS),2000)
+# One seed for all files, so that one line repeats the run.
+FUZZ_SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check spec fuzz bench bench-quick interop articles leaks build nightly fix clean
@@ -34,8 +37,10 @@ check: $(WASM) ## everything static: types, lint, format, import rules and cycle
 spec: $(WASM) ## one spec: FILE=spec/pool or a file
 	$(VITEST) run $(FILE)
 
-fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool
-	RUNS=$(or $(RUNS),2000) SEED=$(SEED) $(VITEST) run fuzz/$(NAME)
+fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool, and AT= ONLY= as a failure prints them
+	@echo "SEED=$(FUZZ_SEED) RUNS=$(FUZZ_RUNS)"
+	@RUNS=$(FUZZ_RUNS) SEED=$(FUZZ_SEED) AT='$(AT)' ORACLES=install \
+	  $(VITEST) run fuzz/$(NAME) --testTimeout=86400000 --hookTimeout=600000 $(if $(ONLY),-t '$(ONLY)')
 
 build: $(WASM) ## dist/: what is published
 	rm -rf dist
