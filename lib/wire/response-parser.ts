@@ -483,7 +483,10 @@ function mayNormalize(answer: number, offset: number, byteAt: (i: number) => num
   let i = byte === SP || byte === TAB ? offset : offset - 1;
   if (byteAt(i) !== SP && byteAt(i) !== TAB) return false;
   while (byteAt(i) === SP || byteAt(i) === TAB) i--;
-  return byteAt(i) === LF && byteAt(i - 1) === CR;
+  if (byteAt(i) !== LF || byteAt(i - 1) !== CR) return false;
+  // Folded into the status line, a first field would be lost: RFC 9112 §2.2. llhttp says so of a space, not of a tab.
+  for (i--; i >= 0; i--) if (byteAt(i) === LF) return true;
+  return false;
 }
 
 // A Buffer knows latin1 and a plain Uint8Array does not; the reader lends the same one each time.
