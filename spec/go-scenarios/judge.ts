@@ -139,7 +139,8 @@ export function judge(rows: readonly Row[], answers: readonly Answer[], cases: r
     else (kind === "apart" ? apart : open).set(test, reason);
   }
   for (const { test } of rows) {
-    if (!covered.has(test) && !apart.has(test) && !open.has(test)) wrong.push(`${test}: no case ran for it, and no reason`);
+    if (!covered.has(test) && !apart.has(test) && !open.has(test))
+      wrong.push(`${test}: no case ran for it, and no reason`);
   }
   const applies = rows.length - apart.size;
   if (open.size > applies * OPEN_MAX) wrong.push(`${open.size} of ${applies} rows that apply are open: more than 5 %`);
@@ -194,7 +195,11 @@ export function page(rows: readonly Row[], { covered, apart, open }: Verdict): s
     for (const { test, scenario, expected } of rows.filter((row) => row.file === file)) {
       const reason = apart.get(test);
       const answer =
-        reason !== undefined ? `*does not apply:* ${reason}` : open.has(test) ? "**open**" : coveredBy(covered.get(test) ?? []);
+        reason !== undefined
+          ? `*does not apply:* ${reason}`
+          : open.has(test)
+            ? "**open**"
+            : coveredBy(covered.get(test) ?? []);
       out.push(`| ${[test, scenario, expected, answer].map(cell).join(" | ")} |`);
     }
   }

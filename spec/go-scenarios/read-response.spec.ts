@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import {
   ConnectionClosedError,
   IncompleteBodyError,
-  Request,
   RemoteProtocolError,
+  Request,
   readResponse,
 } from "../../lib/index.ts";
 import { checkLeaks } from "../support/leak-check.ts";
@@ -229,7 +229,12 @@ describe("an answer is read", () => {
       "of status 404 [TestReadResponseErrors/status 404]",
       "HTTP/1.1 404 NOTFOUND\r\nContent-Length: 0\r\n\r\n",
       {},
-      { body: "", framing: "none", kept: true, more: ({ res }) => expect([res?.status, res?.statusText]).toEqual([404, "NOTFOUND"]) },
+      {
+        body: "",
+        framing: "none",
+        kept: true,
+        more: ({ res }) => expect([res?.status, res?.statusText]).toEqual([404, "NOTFOUND"]),
+      },
     ],
     [
       "of status 999 [TestReadResponseErrors/status 999]",
@@ -315,7 +320,10 @@ describe("an answer is read", () => {
   test("as one to GET where no request is told [TestReadResponse/nil request]", async () => {
     const res = await readResponse("HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nBody here\n");
     expect([res.framing, await res.text()]).toEqual(["close", "Body here\n"]);
-    const head = await readResponse("HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n", new Request("http://a/", { method: "HEAD" }));
+    const head = await readResponse(
+      "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n",
+      new Request("http://a/", { method: "HEAD" }),
+    );
     expect(head.framing).toBe("none");
   });
 
@@ -350,7 +358,9 @@ describe("an answer is read", () => {
   test.each([",chunked", " , chunked , ", "\tchunked", "chunked,,"])(
     "with Transfer-Encoding: %j, whose empty members are none (RFC 9110 §5.6.1.2) [TestForeachHeaderElement]",
     async (coding) => {
-      const { body, res } = await oneAnswer(`HTTP/1.1 200 OK\r\nTransfer-Encoding: ${coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n`);
+      const { body, res } = await oneAnswer(
+        `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n`,
+      );
       expect([res?.framing, body]).toEqual(["chunked", "x"]);
     },
   );
@@ -383,13 +393,17 @@ describe("an answer is read", () => {
     ["04d2", 1234],
   ])("with a chunk size of %j: %i bytes [TestParseHexUint]", async (size, n) => {
     const data = n === 0 ? "" : `${"x".repeat(n)}\r\n0\r\n`;
-    const { body, error, kept } = await oneAnswer(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\n${data}\r\n`);
+    const { body, error, kept } = await oneAnswer(
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\n${data}\r\n`,
+    );
     expect([error, body.length, kept]).toEqual([null, n, true]);
   });
   test.each(["", "g", "0x1", "-1", " 1", "1 ", "ffffffffffffffff", "00000000000000000000000001g"])(
     "not with a chunk size of %j [TestParseHexUint]",
     async (size) => {
-      const { error, kept } = await oneAnswer(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\nx\r\n0\r\n\r\n`);
+      const { error, kept } = await oneAnswer(
+        `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\nx\r\n0\r\n\r\n`,
+      );
       expect([error instanceof RemoteProtocolError, kept]).toEqual([true, false]);
     },
   );
@@ -399,14 +413,31 @@ describe("an answer is refused, and its connection closed", () => {
   const status = (line: string) => `HTTP/1.1 ${line}\r\nContent-Length: 0\r\n\r\n`;
   const version = (v: string) => `${v} 200 OK\r\nContent-Length: 0\r\n\r\n`;
   const fields = (...lines: string[]) => `HTTP/1.1 200 OK\r\n${lines.join("\r\n")}\r\n\r\n`;
-  const coded = (...values: string[]) => `${fields(...values.map((value) => `Transfer-Encoding: ${value}`))}2\r\nok\r\n0\r\n\r\n`;
+  const coded = (...values: string[]) =>
+    `${fields(...values.map((value) => `Transfer-Encoding: ${value}`))}2\r\nok\r\n0\r\n\r\n`;
   const chunks = (text: string) => `${fields("Transfer-Encoding: chunked")}${text}`;
 
   const rows: [title: string, text: string, reason: RegExp, asked?: Asked][] = [
-    ["with chunked and a length both: stricter than Go [TestReadResponse/chunked with CL]", `${fields("Transfer-Encoding: chunked", "Content-Length: 10")}9\r\nBody here\r\n0\r\n\r\n`, /./],
-    ["of HTTP/1.0 with a coding that is none: stricter than Go [TestReadResponse/1.0 bogus TE]", "HTTP/1.0 200 OK\r\nTransfer-Encoding: bogus\r\n\r\nBody here\n", /transfer coding|Transfer-Encoding/],
-    ["of HTTP/1.0 with a coding that is none and a length: stricter than Go [TestReadResponse/1.0 bogus TE with CL]", "HTTP/1.0 200 OK\r\nTransfer-Encoding: bogus\r\nContent-Length: 10\r\n\r\nBody here\n", /./],
-    ["with two blanks before its status: stricter than Go [TestReadResponse/two spaces]", "HTTP/1.0  401 Unauthorized\r\n\r\n", /./],
+    [
+      "with chunked and a length both: stricter than Go [TestReadResponse/chunked with CL]",
+      `${fields("Transfer-Encoding: chunked", "Content-Length: 10")}9\r\nBody here\r\n0\r\n\r\n`,
+      /./,
+    ],
+    [
+      "of HTTP/1.0 with a coding that is none: stricter than Go [TestReadResponse/1.0 bogus TE]",
+      "HTTP/1.0 200 OK\r\nTransfer-Encoding: bogus\r\n\r\nBody here\n",
+      /transfer coding|Transfer-Encoding/,
+    ],
+    [
+      "of HTTP/1.0 with a coding that is none and a length: stricter than Go [TestReadResponse/1.0 bogus TE with CL]",
+      "HTTP/1.0 200 OK\r\nTransfer-Encoding: bogus\r\nContent-Length: 10\r\n\r\nBody here\n",
+      /./,
+    ],
+    [
+      "with two blanks before its status: stricter than Go [TestReadResponse/two spaces]",
+      "HTTP/1.0  401 Unauthorized\r\n\r\n",
+      /./,
+    ],
     ["of a version and nothing else [TestReadResponseErrors/version only]", "HTTP/1.1\r\n\r\n", /./],
     ["of status 20X [TestReadResponseErrors/status 20X]", status("20X Unknown"), /./],
     ["of status abcd [TestReadResponseErrors/status abcd]", status("abcd Unknown"), /./],
@@ -422,40 +453,136 @@ describe("an answer is refused, and its connection closed", () => {
     ["of four digits [TestReadResponseErrors/status 1000]", status("1000 OK"), /./],
     ["of status -1 [TestReadResponseErrors/status -1]", status("-1 OK"), /./],
     ["of status -200 [TestReadResponseErrors/status -200]", status("-200 OK"), /./],
-    ["of HTTP/1.2: stricter than Go (RFC 9112 §2.3) [TestReadResponseErrors/version 1.2]", version("HTTP/1.2"), /version/i],
-    ["of HTTP/2.0: stricter than Go (RFC 9112 §2.3) [TestReadResponseErrors/version 2.0]", version("HTTP/2.0"), /version/i],
+    [
+      "of HTTP/1.2: stricter than Go (RFC 9112 §2.3) [TestReadResponseErrors/version 1.2]",
+      version("HTTP/1.2"),
+      /version/i,
+    ],
+    [
+      "of HTTP/2.0: stricter than Go (RFC 9112 §2.3) [TestReadResponseErrors/version 2.0]",
+      version("HTTP/2.0"),
+      /version/i,
+    ],
     ["of HTTP/1.100000000002 [TestReadResponseErrors/version long minor]", version("HTTP/1.100000000002"), /./],
     ["of HTTP/1.-1 [TestReadResponseErrors/version negative]", version("HTTP/1.-1"), /./],
     ["of HTTP/A.B [TestReadResponseErrors/version letters]", version("HTTP/A.B"), /./],
     ["of HTTP/1 [TestReadResponseErrors/version no minor]", version("HTTP/1"), /./],
     ["of http/1.1 [TestReadResponseErrors/version lower case]", version("http/1.1"), /./],
-    ["of 200 with lengths that differ [TestReadResponseErrors/CL 10 vs 7]", `${fields("Content-Length: 10", "Content-Length: 7")}Gopher hey\r\n`, /Content-Length/i],
-    ["of 201 with lengths that differ [TestReadResponseErrors/CL 0 vs 7]", "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nContent-Length: 7\r\n\r\nGophers\r\n", /Content-Length/i],
-    ["with two empty lengths [TestReadResponseErrors/CL empty twice]", fields("Content-Length:", "Content-Length:"), /Content-Length/i],
-    ["of 206 with an empty length and another [TestReadResponseErrors/CL empty and 0]", "HTTP/1.1 206 Partial Content\r\nContent-Length:\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", /Content-Length/i],
-    ["of 204 with lengths that differ [TestReadResponseErrors/204 CL 7 vs 8]", "HTTP/1.1 204 OK\r\nContent-Length: 7\r\nContent-Length: 8\r\n\r\n", /Content-Length/i],
-    ["of 304 with lengths that differ [TestReadResponseErrors/304 CL differ]", "HTTP/1.1 304 OK\r\nContent-Length: 880\r\nContent-Length: 1\r\n\r\n", /Content-Length/i],
-    ["with a blank before its first field [TestReadResponseErrors/leading space]", "HTTP/1.1 200 OK\r\n Content-Length: 3\r\nFoo: bar\r\n\r\nabc", /./],
-    ["with a tab before its first field [TestReadResponseErrors/leading tab]", "HTTP/1.1 200 OK\r\n\tContent-Length: 3\r\nFoo: bar\r\n\r\nabc", /./],
+    [
+      "of 200 with lengths that differ [TestReadResponseErrors/CL 10 vs 7]",
+      `${fields("Content-Length: 10", "Content-Length: 7")}Gopher hey\r\n`,
+      /Content-Length/i,
+    ],
+    [
+      "of 201 with lengths that differ [TestReadResponseErrors/CL 0 vs 7]",
+      "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nContent-Length: 7\r\n\r\nGophers\r\n",
+      /Content-Length/i,
+    ],
+    [
+      "with two empty lengths [TestReadResponseErrors/CL empty twice]",
+      fields("Content-Length:", "Content-Length:"),
+      /Content-Length/i,
+    ],
+    [
+      "of 206 with an empty length and another [TestReadResponseErrors/CL empty and 0]",
+      "HTTP/1.1 206 Partial Content\r\nContent-Length:\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+      /Content-Length/i,
+    ],
+    [
+      "of 204 with lengths that differ [TestReadResponseErrors/204 CL 7 vs 8]",
+      "HTTP/1.1 204 OK\r\nContent-Length: 7\r\nContent-Length: 8\r\n\r\n",
+      /Content-Length/i,
+    ],
+    [
+      "of 304 with lengths that differ [TestReadResponseErrors/304 CL differ]",
+      "HTTP/1.1 304 OK\r\nContent-Length: 880\r\nContent-Length: 1\r\n\r\n",
+      /Content-Length/i,
+    ],
+    [
+      "with a blank before its first field [TestReadResponseErrors/leading space]",
+      "HTTP/1.1 200 OK\r\n Content-Length: 3\r\nFoo: bar\r\n\r\nabc",
+      /./,
+    ],
+    [
+      "with a tab before its first field [TestReadResponseErrors/leading tab]",
+      "HTTP/1.1 200 OK\r\n\tContent-Length: 3\r\nFoo: bar\r\n\r\nabc",
+      /./,
+    ],
     ["with an empty length [TestParseContentLength/empty]", fields("Content-Length: "), /Content-Length/i],
     ["with a length of +3 [TestParseContentLength/+3]", `${fields("Content-Length: +3")}abc`, /Content-Length/i],
     ["with a length of -3 [TestParseContentLength/-3]", `${fields("Content-Length: -3")}abc`, /Content-Length/i],
-    ["with a length beyond every integer [TestParseContentLength/overflow]", fields("Content-Length: 9223372036854775808"), /Content-Length/i],
-    ["with a sign in its length, whole over a connection [TestTransportRejectsSignInContentLength]", `${fields("Content-Type: text/plain", "Content-Length: +3")}abc`, /Content-Length/i],
-    ["with a coding that is not known [TestParseTransferEncoding/fugazi]", coded("fugazi"), /transfer coding|Transfer-Encoding/],
-    ["with three codings [TestParseTransferEncoding/three values]", coded("chunked, chunked", "identity", "chunked"), /transfer coding|Transfer-Encoding/],
+    [
+      "with a length beyond every integer [TestParseContentLength/overflow]",
+      fields("Content-Length: 9223372036854775808"),
+      /Content-Length/i,
+    ],
+    [
+      "with a sign in its length, whole over a connection [TestTransportRejectsSignInContentLength]",
+      `${fields("Content-Type: text/plain", "Content-Length: +3")}abc`,
+      /Content-Length/i,
+    ],
+    [
+      "with a coding that is not known [TestParseTransferEncoding/fugazi]",
+      coded("fugazi"),
+      /transfer coding|Transfer-Encoding/,
+    ],
+    [
+      "with three codings [TestParseTransferEncoding/three values]",
+      coded("chunked, chunked", "identity", "chunked"),
+      /transfer coding|Transfer-Encoding/,
+    ],
     ["with an empty coding [TestParseTransferEncoding/empty]", coded(""), /transfer coding|Transfer-Encoding/],
-    ["with chunked, identity [TestParseTransferEncoding/chunked, identity]", coded("chunked, identity"), /transfer coding|Transfer-Encoding/],
-    ["with chunked and identity in two lines [TestParseTransferEncoding/chunked and identity lines]", coded("chunked", "identity"), /transfer coding|Transfer-Encoding/],
+    [
+      "with chunked, identity [TestParseTransferEncoding/chunked, identity]",
+      coded("chunked, identity"),
+      /transfer coding|Transfer-Encoding/,
+    ],
+    [
+      "with chunked and identity in two lines [TestParseTransferEncoding/chunked and identity lines]",
+      coded("chunked", "identity"),
+      /transfer coding|Transfer-Encoding/,
+    ],
     ["with a vertical tab before chunked [TestParseTransferEncoding/vertical tab]", coded("\x0bchunked"), /./],
-    ["with Transfer-Encoding: identity, which is no coding any more: stricter than Go (RFC 9112 §7) [TestIdentityTransferEncoding]", `${fields("Transfer-Encoding: identity")}ok`, /transfer coding|Transfer-Encoding/],
-    ["with a blank before the colon of a field: stricter than Go (RFC 9112 §5.1) [TestInvalidHeaderResponse]", fields("Foo : bar", "Content-Length: 0"), /./],
-    ["with a chunk size line that ends in LF alone [TestChunkInvalidInputs/bare LF in size line]", chunks("1\na\r\n0\r\n\r\n"), /./],
-    ["with a second CR behind a chunk size [TestChunkInvalidInputs/extra CR in size line]", chunks("1\r\r\na\r\n0\r\n\r\n"), /./],
-    ["with chunk data that ends in LF alone [TestChunkInvalidInputs/bare LF after data]", chunks("1\r\na\n0\r\n\r\n"), /./],
-    ["with a chunk extension that ends in LF alone [TestChunkInvalidInputs/bare LF in extension]", chunks("1;\na\r\n0\r\n\r\n"), /./],
-    ["with chunk lines that outweigh the data [TestChunkReaderTooMuchOverhead]", chunks(`1;${"a".repeat(100)}=b\r\nX\r\n`.repeat(2000)), /./],
-    ["with what is no trailer where trailers are [TestBodyReadBadTrailer]", chunks("1\r\na\r\n0\r\nno trailer\r\n\r\n"), /trailer/],
+    [
+      "with Transfer-Encoding: identity, which is no coding any more: stricter than Go (RFC 9112 §7) [TestIdentityTransferEncoding]",
+      `${fields("Transfer-Encoding: identity")}ok`,
+      /transfer coding|Transfer-Encoding/,
+    ],
+    [
+      "with a blank before the colon of a field: stricter than Go (RFC 9112 §5.1) [TestInvalidHeaderResponse]",
+      fields("Foo : bar", "Content-Length: 0"),
+      /./,
+    ],
+    [
+      "with a chunk size line that ends in LF alone [TestChunkInvalidInputs/bare LF in size line]",
+      chunks("1\na\r\n0\r\n\r\n"),
+      /./,
+    ],
+    [
+      "with a second CR behind a chunk size [TestChunkInvalidInputs/extra CR in size line]",
+      chunks("1\r\r\na\r\n0\r\n\r\n"),
+      /./,
+    ],
+    [
+      "with chunk data that ends in LF alone [TestChunkInvalidInputs/bare LF after data]",
+      chunks("1\r\na\n0\r\n\r\n"),
+      /./,
+    ],
+    [
+      "with a chunk extension that ends in LF alone [TestChunkInvalidInputs/bare LF in extension]",
+      chunks("1;\na\r\n0\r\n\r\n"),
+      /./,
+    ],
+    [
+      "with chunk lines that outweigh the data [TestChunkReaderTooMuchOverhead]",
+      chunks(`1;${"a".repeat(100)}=b\r\nX\r\n`.repeat(2000)),
+      /./,
+    ],
+    [
+      "with what is no trailer where trailers are [TestBodyReadBadTrailer]",
+      chunks("1\r\na\r\n0\r\nno trailer\r\n\r\n"),
+      /trailer/,
+    ],
   ];
   test.each(rows)("%s", async (_, text, reason, asked = {}) => {
     const { error, kept } = await oneAnswer(text, asked);
@@ -464,13 +591,27 @@ describe("an answer is refused, and its connection closed", () => {
     expect(kept).toBe(false);
   });
 
-  test.each(["0.0", "0.9", "2.0", "3.1", "1.2", "1.10", "01.1", "1.", ".1", "1", "1,1", "-1.1", "1.-1", "1.1 ", "a.b", "１.1"])(
-    "of version %j: 1.0 and 1.1 are all there is [TestParseHTTPVersion]",
-    async (v) => {
-      const { error } = await oneAnswer(Buffer.from(version(`HTTP/${v}`)).toString("latin1"));
-      expect(error).toBeInstanceOf(RemoteProtocolError);
-    },
-  );
+  test.each([
+    "0.0",
+    "0.9",
+    "2.0",
+    "3.1",
+    "1.2",
+    "1.10",
+    "01.1",
+    "1.",
+    ".1",
+    "1",
+    "1,1",
+    "-1.1",
+    "1.-1",
+    "1.1 ",
+    "a.b",
+    "１.1",
+  ])("of version %j: 1.0 and 1.1 are all there is [TestParseHTTPVersion]", async (v) => {
+    const { error } = await oneAnswer(Buffer.from(version(`HTTP/${v}`)).toString("latin1"));
+    expect(error).toBeInstanceOf(RemoteProtocolError);
+  });
 });
 
 describe("an answer that is cut", () => {
@@ -486,7 +627,10 @@ describe("an answer that is cut", () => {
   });
 
   test("within its length gives what came, then an error that counts [TestResponseContentLengthShortBody]", async () => {
-    const { body, error, kept } = await oneAnswer(`HTTP/1.1 200 OK\r\nContent-Length: 123\r\n\r\nContent that is short`, { close: true });
+    const { body, error, kept } = await oneAnswer(
+      `HTTP/1.1 200 OK\r\nContent-Length: 123\r\n\r\nContent that is short`,
+      { close: true },
+    );
     expect([body, kept]).toEqual(["Content that is short", false]);
     expect(error).toMatchObject({ name: "IncompleteBodyError", expected: 123, received: 21 });
   });
@@ -498,7 +642,9 @@ describe("an answer that is cut", () => {
   });
 
   test("behind its last chunk, where the trailers' end was to be, is no whole one [TestBodyReadBadTrailer]", async () => {
-    const { body, error } = await oneAnswer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n", { close: true });
+    const { body, error } = await oneAnswer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n", {
+      close: true,
+    });
     expect(body).toBe("body");
     expect(error).toBeInstanceOf(IncompleteBodyError);
   });

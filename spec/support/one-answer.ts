@@ -22,7 +22,10 @@ export interface Asked extends PeerOptions {
 }
 
 /** @param text the answer, as latin1 */
-export async function oneAnswer(text: string, { method = "GET", close = false, ...options }: Asked = {}): Promise<Answered> {
+export async function oneAnswer(
+  text: string,
+  { method = "GET", close = false, ...options }: Asked = {},
+): Promise<Answered> {
   await using peer = await scriptedPeer(options);
   const call = peer.client.request(method, peer.url());
   call.catch(() => {}); // looked at below, when the peer has said all
