@@ -293,7 +293,7 @@ describe("a connection is free for the next request", () => {
       "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
       `${"3e8\r\n".concat("x".repeat(1000), "\r\n").repeat(300)}0\r\n\r\n`,
     ],
-  ])("when a body %s was read in part and closed: the rest is taken, and nothing behind it", async (_, head, body) => {
+  ])("when a body was read in part and closed, the rest is taken, and nothing behind it: %s", async (_, head, body) => {
     await using peer = await scriptedPeer({ clock: new SteeredClock(), decompress: false });
     const call = peer.client.get(peer.url());
     const conn = await peer.accept();
