@@ -2,8 +2,8 @@
 
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { type CallInit, HttpError, Request, type Response } from "../../lib/index.ts";
-import { answer, OK, warm } from "../support/exchanges.ts";
+import { type CallInit, Request, type Response } from "../../lib/index.ts";
+import { answer, warm } from "../support/exchanges.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { turns, until } from "../support/loop.ts";
 import { type PeerConn, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
@@ -379,5 +379,5 @@ function feed(conn: PeerConn): { stop(): void } {
 }
 
 async function drain(res: Response): Promise<void> {
-  for await (const chunk of res) if (chunk.length === 0) throw new HttpError("an empty chunk");
+  for await (const chunk of res) if (chunk.length === 0) throw new Error("an empty chunk");
 }
