@@ -327,7 +327,7 @@ describe("1xx", () => {
       option: "maxResponseHeaderBytes",
       limit: 1000,
     });
-    await answer(await peer.accept(), early(100).repeat(10) + "HTTP/1.1 204 No Content\r\n\r\n");
+    await answer(await peer.accept(), `${early(100).repeat(10)}HTTP/1.1 204 No Content\r\n\r\n`);
     await failed;
   });
 
