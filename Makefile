@@ -3,9 +3,11 @@ NODE_BIN := node_modules/.bin
 STAMP    := node_modules/.installed
 WASM     := lib/wire/llhttp/generated/llhttp-wasm.ts
 VITEST   := $(NODE_BIN)/vitest --config spec/vitest.config.ts
+REPORT   := coverage/spec-report.json
+REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec fuzz bench bench-quick interop articles leaks build nightly fix clean
+.PHONY: help run test check spec scenarios fuzz bench bench-quick interop articles leaks build nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +23,9 @@ $(WASM): $(STAMP) lib/wire/llhttp/extract-wasm.mjs
 run: $(WASM) ## real requests, with timelines: against an embedded origin, or URL=http://…
 	@$(NODE_BIN)/tsx spec/demo/run.ts $(URL)
 
-test: $(WASM) ## the specs and a fuzz smoke
-	$(VITEST) run
+test: $(WASM) ## the specs, a fuzz smoke, and whether each of Go's own tests has its answer
+	$(REPORTED)
+	$(NODE_BIN)/tsx spec/go-scenarios/run.ts $(REPORT) --check
 
 check: $(WASM) ## everything static: types, lint, format, import rules and cycles, leftovers
 	$(NODE_BIN)/tsc --noEmit -p .
@@ -33,6 +36,10 @@ check: $(WASM) ## everything static: types, lint, format, import rules and cycle
 
 spec: $(WASM) ## one spec: FILE=spec/pool or a file
 	$(VITEST) run $(FILE)
+
+scenarios: $(WASM) ## spec/go-scenarios.md anew, from a run: which spec answers which of Go's own tests
+	$(REPORTED)
+	$(NODE_BIN)/tsx spec/go-scenarios/run.ts $(REPORT)
 
 fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool
 	RUNS=$(or $(RUNS),2000) SEED=$(SEED) $(VITEST) run fuzz/$(NAME)

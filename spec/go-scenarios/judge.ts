@@ -41,7 +41,7 @@ export interface Verdict {
 }
 
 /** The share of the rows that apply which may be open. */
-export const OPEN_MAX = 0.05;
+const OPEN_MAX = 0.05;
 
 const TAG = /\[(Test[^\]]*)\]$/;
 
