@@ -7,7 +7,7 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios scenario-mutants fuzz bench bench-quick interop articles leaks build nightly fix clean
+.PHONY: help run test check spec scenarios mutants fuzz bench bench-quick interop articles leaks build nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ scenarios: $(WASM) ## spec/go-scenarios.md anew, from a run: which spec answers 
 
 LIB   ?= lib/wire/response-head.ts,lib/wire/response-parser.ts,lib/wire/chunked-decoder.ts,lib/wire/request-writer.ts
 SPECS ?= spec/go-scenarios/read-response.spec.ts spec/go-scenarios/request-write.spec.ts
-scenario-mutants: $(WASM) ## rows of Go's tests that no mutant of LIB=a.ts,b.ts fails in SPECS="…": COUNT=100 SEED=1
+mutants: $(WASM) ## rows of Go's tests that no mutant of LIB=a.ts,b.ts fails in SPECS="…": COUNT=100 SEED=1
 	$(NODE_BIN)/tsx spec/go-scenarios/mutants.ts $(or $(COUNT),20) $(or $(SEED),1) $(LIB) $(SPECS)
 
 fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool
