@@ -24,6 +24,7 @@ test("judge() finds nothing wrong where each row has its answer: cases, or a rea
   expect(wrong([], BOTH)).toEqual([]);
   expect(wrong([], [...BOTH, of("three [TestB]"), of("untagged"), of("it failed", "failed")])).toEqual([]);
   expect(wrong([{ test: "TestB", kind: "apart", reason: "server-side" }], BOTH.slice(0, 1))).toEqual([]);
+  expect(wrong([{ test: "TestB", kind: "open", reason: "to come" }], BOTH)).toEqual([]);
 });
 
 test.each<[string, Answer[], Case[], RegExp]>([

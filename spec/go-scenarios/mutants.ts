@@ -17,7 +17,7 @@ import { type Case, parseReport, tagOf } from "./judge.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 /** A mutant that makes a spec wait for ever is ended, and has told nothing. */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 60_000;
 
 interface Mutant {
   readonly file: string;
@@ -71,7 +71,7 @@ function run(tree: string, filters: readonly string[]): Promise<Case[] | null> {
     "run",
     "--config",
     "spec/vitest.config.ts",
-    "--testTimeout=4000",
+    "--testTimeout=2000",
     "--reporter=json",
     `--outputFile=${report}`,
   ];

@@ -142,6 +142,24 @@ describe("a request goes out", () => {
       `GET / HTTP/1.1\r\nHost: example.com\r\n${OURS}Content-Length: 7\r\n\r\nfoobar!`,
     ],
     [
+      "POST with a stream: in chunks, without a look at it before [TestRequestWriteTransport/POST unknown]",
+      "http://example.com/",
+      { method: "POST", body: chunks("foo", "bar") },
+      `POST / HTTP/1.1\r\nHost: example.com\r\n${OURS}Transfer-Encoding: chunked\r\n\r\n3\r\nfoo\r\n3\r\nbar\r\n0\r\n\r\n`,
+    ],
+    [
+      "POST with a stream that is empty: in chunks all the same [TestRequestWriteTransport/POST empty unknown]",
+      "http://example.com/",
+      { method: "POST", body: chunks() },
+      `POST / HTTP/1.1\r\nHost: example.com\r\n${OURS}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    ],
+    [
+      "CONNECT with host and port for a target, the scheme's port where the URL has none [TestRequestWrite/21]",
+      "http://www.google.com/",
+      { method: "CONNECT" },
+      `CONNECT www.google.com:80 HTTP/1.1\r\nHost: www.google.com\r\n${OURS}\r\n`,
+    ],
+    [
       "OPTIONS * [TestStarRequest]",
       "http://example.com/",
       { method: "OPTIONS", target: "*" },
