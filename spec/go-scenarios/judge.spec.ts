@@ -6,7 +6,13 @@ import { type Answer, type Case, judge, page, parseAnswers, parseReport, parseRo
 const ROWS = parseRows(
   "test\tfile\tarea\tscenario\texpected\nTestA/x, y\ta.go\tpool\tasks\tgets\nTestB\tb.go\twire\twrites\t<reads>\n",
 );
-const of = (title: string, status = "passed"): Case => ({ file: "spec/a.spec.ts", path: ["a"], title, status });
+const of = (title: string, status = "passed"): Case => ({
+  file: "spec/a.spec.ts",
+  path: ["a"],
+  title,
+  status,
+  timedOut: false,
+});
 const BOTH = [of("one [TestA/x, y]"), of("two [TestB]")];
 const wrong = (answers: Answer[], cases: Case[]) => judge(ROWS, answers, cases).wrong;
 

@@ -30,6 +30,8 @@ export interface Case {
   readonly path: readonly string[];
   readonly title: string;
   readonly status: string;
+  /** It failed because its time was up, which on a busy machine says nothing. */
+  readonly timedOut: boolean;
 }
 
 export interface Verdict {
@@ -86,6 +88,7 @@ interface Report {
       readonly ancestorTitles: readonly string[];
       readonly title: string;
       readonly status: string;
+      readonly failureMessages?: readonly string[];
     }[];
   }[];
 }
@@ -95,11 +98,12 @@ export function parseReport(json: string, root: string): Case[] {
   // The report is vitest's own, written by the run just before; its shape is `Report` by vitest's documentation.
   const report = JSON.parse(json) as Report;
   return report.testResults.flatMap(({ name, assertionResults }) =>
-    assertionResults.map(({ ancestorTitles, title, status }) => ({
+    assertionResults.map(({ ancestorTitles, title, status, failureMessages = [] }) => ({
       file: name.startsWith(root) ? name.slice(root.length) : name,
       path: ancestorTitles,
       title,
       status,
+      timedOut: failureMessages.some((message) => message.includes("Test timed out")),
     })),
   );
 }
