@@ -372,17 +372,17 @@ describe("an answer is read", () => {
     expect(more.error).toBeInstanceOf(RemoteProtocolError);
   });
 
-  test("of a million chunks of one byte [TestChunkReaderByteAtATime]", async () => {
+  test("of 200,000 chunks of one byte: their lines are no overhead too many [TestChunkReaderByteAtATime]", async () => {
     const res = await readResponse(
       (async function* () {
         yield "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-        for (let i = 0; i < 100; i++) yield "1\r\nx\r\n".repeat(10_000);
+        for (let i = 0; i < 20; i++) yield "1\r\nx\r\n".repeat(10_000);
         yield "0\r\n\r\n";
       })(),
     );
     let read = 0;
     for await (const chunk of res) read += chunk.length;
-    expect(read).toBe(1_000_000);
+    expect(read).toBe(200_000);
   });
 
   test.each([

@@ -160,6 +160,18 @@ describe("a request goes out", () => {
       `CONNECT www.google.com:80 HTTP/1.1\r\nHost: www.google.com\r\n${OURS}\r\n`,
     ],
     [
+      "CONNECT with a Host of the caller's: the target stays the URL's, which cannot be another [TestRequestWrite/22]",
+      "https://www.google.com/",
+      { method: "CONNECT", headers: { Host: "example.com" } },
+      `CONNECT www.google.com:443 HTTP/1.1\r\nHost: example.com\r\n${OURS}\r\n`,
+    ],
+    [
+      "CONNECT to a port that the URL names: in target and Host [TestConnectRequest]",
+      "http://example.com:123/",
+      { method: "CONNECT" },
+      `CONNECT example.com:123 HTTP/1.1\r\nHost: example.com:123\r\n${OURS}\r\n`,
+    ],
+    [
       "OPTIONS * [TestStarRequest]",
       "http://example.com/",
       { method: "OPTIONS", target: "*" },
