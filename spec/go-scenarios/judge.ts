@@ -80,7 +80,7 @@ export function parseAnswers(tsv: string): Answer[] {
   });
 }
 
-/** What of vitest's JSON report is read. */
+/** What of vitest's JSON report is read. It tells of a time that was up by an error that it made beforehand, for its stack. */
 interface Report {
   readonly testResults: readonly {
     readonly name: string;
@@ -103,7 +103,7 @@ export function parseReport(json: string, root: string): Case[] {
       path: ancestorTitles,
       title,
       status,
-      timedOut: failureMessages.some((message) => message.includes("Test timed out")),
+      timedOut: failureMessages.some((message) => /Test timed out|STACK_TRACE_ERROR/.test(message)),
     })),
   );
 }
