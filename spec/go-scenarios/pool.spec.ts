@@ -314,12 +314,14 @@ describe("a connection is closed", () => {
   test("when a reader of an endless body leaves: the server's writes fail [TestTransportCloseResponseBody]", async () => {
     const server = createServer((socket) => {
       socket.on("error", () => {});
-      socket.write(CHUNKED);
       const more = () => {
         while (socket.write("7\r\nfoo bar\r\n"));
       };
-      socket.on("drain", more);
-      more();
+      socket.once("data", () => {
+        socket.write(CHUNKED);
+        socket.on("drain", more);
+        more();
+      });
     });
     const gone = new Promise<void>((resolve) => {
       server.on("connection", (socket: Socket) => socket.on("close", resolve));
