@@ -20,7 +20,7 @@ import { TRACE_BODY, TRACE_CONN } from "../trace.ts";
 import { CHUNK_END, chunkHeader, lastChunk } from "../wire/request-writer.ts";
 import type { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
-import { move, WRITE_MOVES, type WriteState } from "./conn-state.ts";
+import { type State, WRITE_STATES, type WriteEvent, type WriteState } from "./conn-state.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** What the write loop asks of the connection that owns it. */
@@ -50,7 +50,7 @@ export class WriteLoop {
   readonly #queue: AsyncQueue<Exchange>;
   readonly #deadline: Deadline;
 
-  #state: WriteState = "idle";
+  #state: State<WriteState, WriteEvent> = WRITE_STATES.idle;
   #exchange: Exchange | null = null;
   /** Wakes the loop where it waits for the kernel, or for a 100. */
   #wake: (() => void) | null = null;
@@ -69,7 +69,7 @@ export class WriteLoop {
   }
 
   get state(): WriteState {
-    return this.#state;
+    return this.#state.name;
   }
 
   /** Bytes of the last write that the kernel has not surely taken. A broken socket no longer tells what it still had. */
@@ -110,12 +110,12 @@ export class WriteLoop {
 
   /** Whether the rest of the request in flight shall not be written. */
   get #over(): boolean {
-    return this.#state === "closed" || this.#state === "stopped";
+    return this.#state.name === "closed" || this.#state.name === "stopped";
   }
 
   /** Starts an exchange; null when all of it was handed over without waiting, which is the common case. */
   #write(exchange: Exchange): Promise<void> | null {
-    this.#state = move(WRITE_MOVES, "write", this.#state, "begin");
+    this.#state = this.#state.begin;
     this.#exchange = exchange;
     this.#continued = false; // here, since a 100 may also come when its request is sent already
     const head = exchange.outgoing;
@@ -260,7 +260,7 @@ export class WriteLoop {
   }
 
   #sent(exchange: Exchange): void {
-    this.#state = move(WRITE_MOVES, "write", this.#state, "end");
+    this.#state = this.#state.end;
     this.#exchange = null;
     this.#host.requestSent(exchange);
   }
@@ -355,19 +355,19 @@ export class WriteLoop {
 
   /** Writes no more of the request in flight. */
   stop(): void {
-    if (this.#state !== "writing") return;
-    this.#state = move(WRITE_MOVES, "write", this.#state, "stop");
+    if (this.#state.name !== "writing") return;
+    this.#state = this.#state.stop;
     this.#exchange = null;
     this.#whole = null;
     this.#awake();
   }
 
   recycle(): void {
-    this.#state = move(WRITE_MOVES, "write", this.#state, "recycle");
+    this.#state = this.#state.recycle;
   }
 
   closed(): void {
-    this.#state = move(WRITE_MOVES, "write", this.#state, "close");
+    this.#state = this.#state.close;
     this.#exchange = null;
     this.#awake();
     this.#deadline.cancel();
