@@ -8,7 +8,7 @@ import { polluted } from "./support/polluted.ts";
 import { scriptedPeer } from "./support/scripted-peer.ts";
 import { Site } from "./support/site.ts";
 import { Upload } from "./support/upload.ts";
-import { VirtualClock } from "./support/virtual-clock.ts";
+import { VirtualClock } from "../lib/testing/virtual-clock.ts";
 
 const URL_ = "http://example.test/path";
 

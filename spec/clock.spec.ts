@@ -5,7 +5,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import { describe, expect, test, vi } from "vitest";
 import { type Clock, type Deadline, SystemClock, systemClock } from "../lib/clock.ts";
 import { nextUncaught } from "./support/uncaught.ts";
-import { VirtualClock } from "./support/virtual-clock.ts";
+import { VirtualClock } from "../lib/testing/virtual-clock.ts";
 
 /** Runs `ms` of either clock: the real one by waiting for a deadline of its own, which cannot be early. */
 const clocks: [string, () => { clock: Clock; pass(ms: number): Promise<void> }][] = [

@@ -53,7 +53,8 @@ type Arrival = Uint8Array | "end" | Error;
 
 export class MemoryConduit implements Conduit {
   readonly facts: ConduitFacts;
-  readonly refusalProvesNothingWritten = true;
+  /** As sockets have it: where the facts say TLS, no. */
+  readonly refusalProvesNothingWritten: boolean;
   readonly #window: number;
   readonly #schedule: (task: () => void) => void;
   readonly #slice: (available: number) => number;
@@ -75,6 +76,7 @@ export class MemoryConduit implements Conduit {
 
   constructor(options: MemoryPairOptions, facts: Partial<ConduitFacts> = {}) {
     this.facts = { ...NO_FACTS, ...facts };
+    this.refusalProvesNothingWritten = this.facts.tls === null;
     this.#window = options.window ?? WINDOW_BYTES;
     this.#schedule = options.schedule ?? queueMicrotask;
     this.#slice = options.slice ?? ((available) => available);

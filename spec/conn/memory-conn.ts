@@ -14,7 +14,7 @@ import { resolveOptions, type TransportOptions } from "../../lib/options.ts";
 import { CallTrace, tracerOf } from "../../lib/trace.ts";
 import type { ResponseHead } from "../../lib/wire/parser-events.ts";
 import { writeHead } from "../../lib/wire/request-writer.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 
 export const get = (init: RequestInit = {}): Request => new Request("http://peer/", init);
 

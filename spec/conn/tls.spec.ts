@@ -15,7 +15,7 @@ import { TlsError } from "../../lib/errors.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
 import { checkLeaks } from "../support/leak-check.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { quiet, Recorder, until } from "./conduit-contract.ts";
 
 const leaks = checkLeaks();

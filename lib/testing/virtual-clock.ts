@@ -1,16 +1,31 @@
 /**
- * Time that only moves when a spec says so. `advance(ms)` fires what becomes due, in order, and lets promises, turns of
- * the clock and the real loop run between; `settle()` lets them run without moving time.
+ * Time that only moves when a test says so. `advance(ms)` fires what becomes due, in order, and lets promises, turns of
+ * the clock and the real loop run between; `settle()` lets them run without moving time. Given to a Transport or a peer
+ * as its clock, it drives every deadline that they set. Lives as long as whoever made it keeps it; owns no timer.
  *
  * It keeps the contract of the Clock that it stands for: a due deadline waits for a poll before it fires, a turn takes
- * one poll after its batch closed, batches are numbered. A "poll" here is one real turn of the loop, after which all
- * microtasks and ticks have run.
+ * one poll after its batch closed, batches are numbered. A "poll" here is a real one, after which all microtasks and
+ * ticks have run.
  */
 
-import { setImmediate } from "node:timers";
-import type { Clock, Deadline } from "../../lib/clock.ts";
+import { type Clock, type Deadline, systemClock } from "../clock.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
+/** The first of January 2026. */
+const EPOCH_MS = 1_767_225_600_000;
+
+/**
+ * A clock that stands still until `advance()`.
+ *
+ * @param epoch what `wallNow()` says at time 0
+ * @example
+ * const clock = virtualClock();
+ * const transport = new Transport({ dial: network.dial }, clock);
+ * await clock.advance(300_000); // five minutes, at once
+ */
+export function virtualClock(epoch = EPOCH_MS): VirtualClock {
+  return new VirtualClock(epoch);
+}
 
 export class VirtualClock implements Clock {
   #now = 0;
@@ -22,7 +37,7 @@ export class VirtualClock implements Clock {
   #asking: ((batch: number) => void)[] = [];
 
   /** @param epoch what `wallNow()` says at time 0 */
-  constructor(epoch = Date.UTC(2026, 0, 1)) {
+  constructor(epoch = EPOCH_MS) {
     this.#epoch = epoch;
   }
 
@@ -165,5 +180,5 @@ function inOrder(a: VirtualDeadline, b: VirtualDeadline): number {
 }
 
 function poll(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => systemClock.turn(() => resolve()));
 }
