@@ -18,8 +18,8 @@ import { SinkGate } from "./sink-gate.ts";
 export interface MemoryPairOptions {
   /** Bytes taken in each direction before `write()` answers "full". Default 64 KiB. */
   readonly window?: number;
-  /** Runs a task later, in the order given. Default: a microtask. */
-  readonly schedule?: (task: () => void) => void;
+  /** Runs a task later, in the order given for each end: 0 the first, 1 the second. Default: a microtask. */
+  readonly schedule?: (task: () => void, end: 0 | 1) => void;
   /** How many of the `available` bytes the next delivery brings; at least 1. Default: all, 64 KiB at most. */
   readonly slice?: (available: number) => number;
   /** The facts of the first and of the second end. */
@@ -41,8 +41,8 @@ const NO_FACTS: ConduitFacts = {
 
 /** The two ends of one connection in memory. */
 export function memoryPair(options: MemoryPairOptions = {}): [MemoryConduit, MemoryConduit] {
-  const first = new MemoryConduit(options, options.facts?.[0]);
-  const second = new MemoryConduit(options, options.facts?.[1]);
+  const first = new MemoryConduit(options, 0);
+  const second = new MemoryConduit(options, 1);
   first.join(second);
   second.join(first);
   return [first, second];
@@ -74,11 +74,12 @@ export class MemoryConduit implements Conduit {
   #destroyed = false;
   #draining = false;
 
-  constructor(options: MemoryPairOptions, facts: Partial<ConduitFacts> = {}) {
-    this.facts = { ...NO_FACTS, ...facts };
+  constructor(options: MemoryPairOptions, end: 0 | 1) {
+    this.facts = { ...NO_FACTS, ...options.facts?.[end] };
     this.refusalProvesNothingWritten = this.facts.tls === null;
     this.#window = options.window ?? WINDOW_BYTES;
-    this.#schedule = options.schedule ?? queueMicrotask;
+    const { schedule = queueMicrotask } = options;
+    this.#schedule = (task) => schedule(task, end);
     this.#slice = options.slice ?? ((available) => available);
     this.#gate = new SinkGate(() => this.destroy());
   }
@@ -166,7 +167,7 @@ export class MemoryConduit implements Conduit {
     const peer = this.#other;
     peer.#arrive(error);
     // It knows when the reset has come to its kernel, whether or not it has read up to there.
-    this.#schedule(() => {
+    peer.#schedule(() => {
       if (!peer.#destroyed) peer.#refused ??= systemError("EPIPE", "write");
     });
   }
@@ -237,7 +238,7 @@ export class MemoryConduit implements Conduit {
     const writer = this.#other;
     if (!writer.#draining || writer.pendingBytes > 0) return;
     writer.#draining = false;
-    this.#schedule(() => {
+    writer.#schedule(() => {
       if (writer.#refused === null) writer.#gate.drained();
     });
   }

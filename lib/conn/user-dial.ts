@@ -22,7 +22,7 @@ export interface UserDialTarget {
 }
 
 /** What a dialer may give: a stream, or a Conduit that stands, which has no need of one (`persistconn/testing`). */
-export type UserDialed = Socket | Duplex | Conduit;
+type UserDialed = Socket | Duplex | Conduit;
 
 /**
  * Makes a connection, or fails. The signal aborts when the dial is given up; what comes later is destroyed. A socket that

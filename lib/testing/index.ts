@@ -32,6 +32,7 @@ export {
   type MemoryNetwork,
   type MemoryNetworkOptions,
   memoryNetwork,
+  type PairOptions,
 } from "./memory-network.ts";
 export type { Behaviour, PeerConn } from "./peer-conn.ts";
 export type { PeerRequest } from "./peer-request.ts";

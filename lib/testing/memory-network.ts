@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { onAbort } from "../abort.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Conduit, TlsFacts } from "../conn/conduit.ts";
-import { type MemoryConduit, memoryPair } from "../conn/memory-conduit.ts";
+import { type MemoryConduit, type MemoryPairOptions, memoryPair } from "../conn/memory-conduit.ts";
 import type { UserDial, UserDialTarget } from "../conn/user-dial.ts";
 import { ConduitDuplex } from "./conduit-duplex.ts";
 import { type Behaviour, PeerConn } from "./peer-conn.ts";
@@ -20,15 +20,17 @@ import { checkNames, ScriptedPeer } from "./scripted-peer.ts";
 /** What becomes of a dial: an address that does not answer is `ignored` until its dialer gives up. */
 export type Admission = "accepted" | "refused" | "ignored";
 
+export type PairOptions = Omit<MemoryPairOptions, "facts">;
+
 export interface MemoryNetworkOptions {
   /** What `wait` of its peers goes by. Default: the real one. */
   readonly clock?: Clock | undefined;
-  /** Bytes taken in each direction before a write waits. Default 64 KiB. */
-  readonly window?: number | undefined;
-  /** How many of the `available` bytes the next delivery brings; at least 1. Default: all, 64 KiB at most. */
-  readonly slice?: ((available: number) => number) | undefined;
-  /** Runs a delivery later, in the order given. Default: a microtask. */
-  readonly schedule?: ((task: () => void) => void) | undefined;
+  /**
+   * How the connections behave, or a function that says it for each: `window` (bytes taken in each direction before a
+   * write waits, default 64 KiB), `slice` (how many of the available bytes the next delivery brings, default all) and
+   * `schedule` (runs a delivery later, in the order given for each end: 0 the client's; default a microtask).
+   */
+  readonly pair?: PairOptions | ((address: string) => PairOptions) | undefined;
 }
 
 export interface ListenOptions {
@@ -63,7 +65,7 @@ export class MemoryNetwork {
   #ports = FIRST_PORT;
 
   constructor(options: MemoryNetworkOptions) {
-    checkNames(options, ["clock", "window", "slice", "schedule"]);
+    checkNames(options, ["clock", "pair"]);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
   }
@@ -128,12 +130,10 @@ export class MemoryNetwork {
   }
 
   #pair(remoteAddress: string, remotePort: number, tls: TlsFacts | null): [MemoryConduit, MemoryConduit] {
-    const { window, slice, schedule } = this.#options;
+    const { pair = {} } = this.#options;
     const here = { address: "client", port: this.#ports++ };
     return memoryPair({
-      ...(window === undefined ? {} : { window }),
-      ...(slice === undefined ? {} : { slice }),
-      ...(schedule === undefined ? {} : { schedule }),
+      ...(typeof pair === "function" ? pair(`${remoteAddress}:${remotePort}`) : pair),
       facts: [
         { localAddress: here.address, localPort: here.port, remoteAddress, remotePort, tls },
         { localAddress: remoteAddress, localPort: remotePort, remoteAddress: here.address, remotePort: here.port, tls },

@@ -29,6 +29,8 @@ export class PeerConn {
   readonly closed: Promise<void>;
   /** Requests that `readRequest` gave. */
   requests = 0;
+  /** Bytes that were handed to the channel. */
+  bytesSent = 0;
   #received: Buffer = Buffer.alloc(0);
   #ended = false;
   #broken: Error | null = null;
@@ -156,7 +158,9 @@ export class PeerConn {
 
   /** Sends bytes; a string holds one in each character (latin1). What the window cannot take waits. */
   reply(data: string | Uint8Array): void {
-    if (!this.#over && !this.#sentLast) this.channel.write(typeof data === "string" ? data : [data]);
+    if (this.#over || this.#sentLast) return;
+    this.bytesSent += data.length;
+    this.channel.write(typeof data === "string" ? data : [data]);
   }
 
   /** Sends bytes in pieces of `bytes`, `everyMs` apart (0: each in a turn of the loop of its own). */

@@ -99,11 +99,10 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const target = this.#now + ms;
     await this.settle();
-    for (let first = this.#first(); first !== null && first.due <= target; first = this.#first()) {
-      this.#now = Math.max(this.#now, first.due);
+    for (let next = this.nextAt; next !== null && next <= target; next = this.nextAt) {
+      this.moveTo(next);
       await this.settle();
-      const due = [...this.#deadlines].filter((deadline) => deadline.due <= this.#now).sort(inOrder);
-      for (const deadline of due) if (deadline.due <= this.#now) deadline.expire();
+      for (const fire of this.due()) fire();
       await this.settle();
     }
     this.#now = target;
@@ -114,13 +113,40 @@ export class VirtualClock implements Clock {
   async settle(): Promise<void> {
     await poll();
     while (this.#asking.length > 0) {
-      const due = this.#asking;
-      const number = this.#batch++;
-      this.#asking = [];
+      const fire = this.closeBatch();
       await poll();
-      for (const fire of due) fire(number);
+      for (const turn of fire) turn();
       await poll();
     }
+  }
+
+  // ---- for those who drive time themselves, step by step
+
+  /** When the next deadline is due; null when none is armed. */
+  get nextAt(): number | null {
+    return this.#first()?.due ?? null;
+  }
+
+  /** Sets the time, never back, and fires nothing. */
+  moveTo(at: number): void {
+    this.#now = Math.max(this.#now, at);
+  }
+
+  /** What fires the deadlines that are due now, in this order; each does nothing where another has reset it meanwhile. */
+  due(): (() => void)[] {
+    const due = [...this.#deadlines].filter((deadline) => deadline.due <= this.#now).sort(inOrder);
+    return due.map((deadline) => () => {
+      if (deadline.due <= this.#now) deadline.expire();
+    });
+  }
+
+  /** Ends the batch of turns that is open: those in it are to be called one poll later, in this order. */
+  closeBatch(): (() => void)[] {
+    const due = this.#asking;
+    if (due.length === 0) return [];
+    const number = this.#batch++;
+    this.#asking = [];
+    return due.map((fire) => () => fire(number));
   }
 
   /** @internal */
