@@ -194,10 +194,13 @@ export class Callers {
 
   async #read(record: CallRecord, response: Response): Promise<void> {
     const world = this.#world;
-    const answer = record.answer;
-    if (answer === null) return this.#stranger(record, response);
+    const { answer } = record;
+    if (record.links.at(-1)?.outOfStep === true) return this.#drain(record, response);
+    if (answer === null) {
+      return this.#invariants.violate("own-answer", `${record.name} got ${response.status}, which nobody said to it`);
+    }
+    if (answer.framing === "endless") return this.#drain(record, response);
     const nonce = response.headers.get("x-nonce");
-    if (response.headers.has("x-unsolicited") || answer.framing === "endless") return this.#endless(record, response);
     if (nonce !== `${record.nonce}` || response.status !== answer.status) {
       return this.#invariants.violate("own-answer", `${record.name} got ${response.status} with nonce ${nonce}`);
     }
@@ -233,7 +236,7 @@ export class Callers {
   }
 
   /** An answer about which nothing is promised but that it ends by a limit or by its caller. */
-  async #endless(record: CallRecord, response: Response): Promise<void> {
+  async #drain(record: CallRecord, response: Response): Promise<void> {
     if (this.#world.oneIn(3)) return response.close();
     for await (const chunk of response) {
       record.taken += chunk.length;
@@ -255,13 +258,6 @@ export class Callers {
     // Where the close marks the end, a cut body looks like a whole one (RFC 9112 §8).
     if (bytes === expected || response.framing === "close") return;
     this.#invariants.violate("own-answer", `${record.name} got ${bytes} bytes for whole, of ${expected}`);
-  }
-
-  /** An answer that no server gave to this request. Only bytes sent unasked, after it was written, can look like one. */
-  #stranger(record: CallRecord, response: Response): void {
-    if (!response.headers.has("x-unsolicited")) {
-      this.#invariants.violate("own-answer", `${record.name} got ${response.status}, which nobody said to it`);
-    }
   }
 
   // ---- failures

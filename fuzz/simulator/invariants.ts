@@ -89,6 +89,7 @@ export class Invariants {
 
   traced(event: TraceEvent): void {
     const { call, connection } = event;
+    this.stirred = true;
     if (event.type === "call-start" && call !== null && this.starting !== null) {
       this.#calls.set(call, this.starting);
       this.starting = null;
@@ -224,11 +225,12 @@ export class Invariants {
     if (near.exchange !== null) {
       this.violate("one-exchange", `${record?.name} was written to ${link.name} in the exchange of ${near.exchange.name}`);
     }
-    if (link.unsolicitedFrom !== null && near.delivered > link.unsolicitedFrom) {
+    if (near.tainted) {
       this.violate("asked-for", `${record?.name} was written to ${link.name}, which had brought bytes unasked`);
     }
     if (near.sawEnd) this.violate("asked-for", `${record?.name} was written to ${link.name}, which had ended`);
     if (record === null) return this.violate("own-body", `a request that nobody made was written to ${link.name}`);
+    near.requests++;
     near.exchange = record;
     near.exchangeFrom = near.delivered;
     if (!accepted) return;
@@ -240,7 +242,11 @@ export class Invariants {
   }
 
   delivered(link: Link): void {
-    const { near } = link;
+    const { near, unsolicited } = link;
+    if (unsolicited !== null && !link.outOfStep && near.delivered > unsolicited.bytes) {
+      if (near.requests > unsolicited.answers) link.outOfStep = true;
+      else near.tainted = true;
+    }
     const record = near.exchange;
     if (record === null) return;
     record.gotBytes = true;
@@ -253,8 +259,18 @@ export class Invariants {
 
   // ---- at the end of each poll
 
+  /** Something has come or gone since the last count. */
+  stirred = true;
+
   polled(): void {
-    const { now } = this.#world;
+    if (this.stirred) {
+      this.stirred = false;
+      this.#count();
+    }
+    this.#lookAtDeadlines();
+  }
+
+  #count(): void {
     const { transport } = this.#settings;
     const open = new Map<string, number>();
     let opened = 0;
@@ -267,7 +283,6 @@ export class Invariants {
     for (const dial of this.#settings.dials) {
       dialing++;
       open.set(dial.host, (open.get(dial.host) ?? 0) + 1);
-      this.#due("dial", dial.at, transport.dialTimeout ?? 0, dial.host);
     }
     for (const [host, count] of open) {
       const max = transport.maxConnsPerHost ?? 0;
@@ -285,7 +300,17 @@ export class Invariants {
       if (maxIdle > 0 && stats.idle > maxIdle + stats.waiting) {
         this.violate("limits", `${stats.idle} idle, of ${maxIdle}, and ${stats.waiting} waiting`);
       }
+      const perHost = (transport.maxIdleConnsPerHost ?? 0) * this.#settings.hosts.length;
+      if (stats.idle > perHost + stats.waiting) {
+        this.violate("limits", `${stats.idle} idle, of ${perHost} for all hosts, and ${stats.waiting} waiting`);
+      }
     }
+  }
+
+  #lookAtDeadlines(): void {
+    const { now } = this.#world;
+    const { transport } = this.#settings;
+    for (const dial of this.#settings.dials) this.#due("dial", dial.at, transport.dialTimeout ?? 0, dial.host);
     for (const [id, since] of this.#idleSince) {
       const limit = transport.idleConnTimeout ?? 0;
       if (limit > 0 && now > since + limit + IDLE_TICK_MS) {

@@ -18,8 +18,16 @@ export class Link {
   readonly near: WatchedConduit;
   /** What the server has done to it that explains a failure; null while nothing. */
   fault: string | null = null;
-  /** Bytes of the server's that were asked for: what it sends beyond them was not; null while it sent no such. */
-  unsolicitedFrom: number | null = null;
+  /** Where the server began to send what nobody asked for: behind so many bytes, and so many answers. */
+  unsolicited: { readonly bytes: number; readonly answers: number } | null = null;
+
+  /**
+   * What nobody asked for came while a request was under way, and was taken for its answer, as any client of HTTP/1.1
+   * must: from then on each request gets the answer of the one before, and nothing can be asked of the connection.
+   */
+  outOfStep = false;
+  /** The server is in the middle of an answer: bytes that it sent now would be in the middle of that. */
+  answering = false;
 
   constructor(name: string, host: string, near: WatchedConduit) {
     this.name = name;
@@ -39,6 +47,10 @@ export class WatchedConduit implements Conduit {
   sawEnd = false;
   /** Bytes that the client was given. */
   delivered = 0;
+  /** Requests that were written to it. */
+  requests = 0;
+  /** It brought bytes when no request was waiting for any. */
+  tainted = false;
   /** The request that was written last, until the connection is idle again; and how much came before it. */
   exchange: CallRecord | null = null;
   exchangeFrom = 0;

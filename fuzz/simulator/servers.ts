@@ -87,8 +87,10 @@ export function serverOf(parts: Parts): Behaviour {
       invariants.violate("own-body", `${record.name} came as ${request.method}, and was ${record.method}`);
     }
     world.log(`${link.name} serves ${record.name}`);
+    link.answering = true;
     if (settings.faultEvery > 0 && world.oneIn(settings.faultEvery)) await misbehave(parts, link, record, request, conn);
     else await behave(parts, link, record, request, conn);
+    link.answering = false;
   };
 }
 
@@ -126,7 +128,7 @@ async function behave(parts: Parts, link: Link, record: CallRecord, request: Pee
   if (!body.equals(record.body)) {
     invariants.violate("own-body", `${record.name} came with ${body.length} bytes, of ${record.body.length}`);
   }
-  if (conn.pending !== "") {
+  if (conn.pending !== "" && !link.outOfStep) {
     invariants.violate("one-exchange", `${link.name} got ${conn.pending.length} bytes behind ${record.name}`);
   }
   const init = draw(world, record);
@@ -151,12 +153,14 @@ function afterwards({ world, settings }: Parts, link: Link, conn: PeerConn): voi
   const at = what === "at-once" ? 0 : world.chance.pick([0, 1, 30, 400]) * world.chance.next();
   const act = () => {
     if (conn.ended) return;
+    const unasked = what !== "close" && what !== "reset";
+    if (unasked && link.answering && conn.requests > requests) return;
     link.fault ??= what;
     world.log(`${link.name} server: ${what}${conn.requests > requests ? ", crossing a request" : ""}`);
     if (what === "close") conn.close();
     else if (what === "reset") conn.reset();
     else {
-      link.unsolicitedFrom ??= conn.bytesSent;
+      link.unsolicited ??= { bytes: conn.bytesSent, answers: requests };
       const status = what === "408" ? "408 Request Timeout" : "200 OK";
       conn.reply(`HTTP/1.1 ${status}\r\nX-Unsolicited: 1\r\nContent-Length: 4\r\n\r\noops`);
     }

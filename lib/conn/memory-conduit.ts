@@ -28,6 +28,8 @@ export interface MemoryPairOptions {
 
 const WINDOW_BYTES = 64 * 1024;
 const LENT_BYTES = 64 * 1024;
+/** One for all, as with sockets: a delivery is over before the next begins. */
+const lent = new Uint8Array(LENT_BYTES);
 /** What a lent buffer holds once it is no longer lent. */
 const OVERWRITTEN = 0xdb;
 
@@ -66,7 +68,6 @@ export class MemoryConduit implements Conduit {
   #unread = 0;
   #delivering = false;
   #paused = false;
-  readonly #lent = new Uint8Array(LENT_BYTES);
 
   /** Why a write is refused; null while the peer takes bytes, as far as this end can know. */
   #refused: Error | null = null;
@@ -207,8 +208,8 @@ export class MemoryConduit implements Conduit {
     } else if (next !== undefined) {
       const n = this.#lend();
       this.#took();
-      this.#gate.data(this.#lent, n);
-      this.#lent.fill(OVERWRITTEN, 0, n);
+      this.#gate.data(lent, n);
+      lent.fill(OVERWRITTEN, 0, n);
     }
   }
 
@@ -224,7 +225,7 @@ export class MemoryConduit implements Conduit {
     while (n < wanted) {
       const bytes = this.#arrivals[0] as Uint8Array; // only bytes stand before the first `available`
       const part = bytes.subarray(0, wanted - n);
-      this.#lent.set(part, n);
+      lent.set(part, n);
       n += part.length;
       if (part.length === bytes.length) this.#arrivals.shift();
       else this.#arrivals[0] = bytes.subarray(part.length);
