@@ -8,7 +8,7 @@ FUZZ_RUNS = $(or $(RUNS),2000)
 FUZZ_SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec fuzz bench bench-quick interop articles leaks build nightly fix clean
+.PHONY: help run test check spec fuzz simulate canaries bench bench-quick interop articles leaks build nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool, and AT= ONL
 	@echo "SEED=$(FUZZ_SEED) RUNS=$(FUZZ_RUNS)"
 	@RUNS=$(FUZZ_RUNS) SEED=$(FUZZ_SEED) AT='$(AT)' ORACLES=install \
 	  $(VITEST) run fuzz/$(NAME) --testTimeout=86400000 --hookTimeout=600000 $(if $(ONLY),-t '$(ONLY)')
+
+simulate: $(WASM) ## the simulator for a night, over all cores: RUNS=100000 SEED=1 REQUESTS=100
+	RUNS=$(RUNS) SEED=$(SEED) REQUESTS=$(REQUESTS) node --import tsx fuzz/simulator/run.ts
+
+canaries: $(WASM) ## deliberate bugs, each of which the suite must catch: NAME=unsolicited
+	node --import tsx fuzz/canaries/run.ts $(NAME)
 
 build: $(WASM) ## dist/: what is published
 	rm -rf dist

@@ -34,6 +34,8 @@ export class CallRecord {
   wireOver = false;
   failed = false;
   settled = false;
+  /** Its caller has closed the answer: what is left may be drained for a moment, beyond the call's own time. */
+  left = false;
   aborted = false;
 
   constructor(nonce: number, method: string, startedAt: number, timeout: number, body: Buffer) {
@@ -112,10 +114,12 @@ export class Callers {
     const record = new CallRecord(nonce, method, world.now, this.#settings.timeout, patternOf(nonce, "request", bytes));
     this.records.set(nonce, record);
     const scheme = this.#settings.secured ? "https" : "http";
-    const controller = new AbortController();
     const reason = new Error(`r${nonce} is of no interest`);
     const { abortEvery } = this.#settings;
+    let signal: AbortSignal | undefined;
     if (abortEvery > 0 && world.oneIn(abortEvery)) {
+      const controller = new AbortController();
+      signal = controller.signal;
       world.after(chance.pick([0, 0, 1, 5, 50, 300]) * chance.next(), () => {
         world.log(`r${nonce} is aborted`);
         record.aborted = true;
@@ -128,7 +132,7 @@ export class Callers {
       const response = await this.#client.request(method, `${scheme}://${chance.pick(this.#hosts)}/r/${nonce}`, {
         ...(method === "GET" || method === "HEAD" ? {} : { body: this.#body(record) }),
         ...(bytes > 0 && world.oneIn(8) ? { expectContinue: true } : {}),
-        signal: controller.signal,
+        ...(signal === undefined ? {} : { signal }),
         timeout: record.timeout,
         redirect: "manual",
       });
@@ -158,7 +162,7 @@ export class Callers {
     const of = chance.below(100);
     if (of < 15) return 0;
     if (of < 90) return chance.below(400);
-    return of < 98 ? chance.below(9_000) : 60_000 + chance.below(100_000);
+    return of < 99 ? chance.below(9_000) : 30_000 + chance.below(100_000);
   }
 
   /** A body in memory, made anew for each sending, or one that comes once, bit by bit. */
@@ -206,7 +210,8 @@ export class Callers {
     }
     switch (world.chance.below(12)) {
       case 0:
-        return void (await response.close());
+        record.left = true;
+        return response.close();
       case 1: {
         // Nobody reads: what fits the read-ahead is over all the same, the rest is closed in time.
         return;
@@ -219,7 +224,10 @@ export class Callers {
           this.#check(record, at, Buffer.from(chunk));
           at += chunk.length;
           record.taken += chunk.length;
-          if (at > leavesAt) break;
+          if (at > leavesAt) {
+            record.left = true;
+            break;
+          }
           if (world.oneIn(2)) await world.wait(world.chance.below(60));
         }
         if (at <= leavesAt) this.#whole(record, response, at);
@@ -237,7 +245,10 @@ export class Callers {
 
   /** An answer about which nothing is promised but that it ends by a limit or by its caller. */
   async #drain(record: CallRecord, response: Response): Promise<void> {
-    if (this.#world.oneIn(3)) return response.close();
+    if (this.#world.oneIn(3)) {
+      record.left = true;
+      return response.close();
+    }
     for await (const chunk of response) {
       record.taken += chunk.length;
       if (this.#world.oneIn(2)) await this.#world.wait(this.#world.chance.below(60));

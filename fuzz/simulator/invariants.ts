@@ -15,9 +15,11 @@ import type { World } from "./world.ts";
 export const RULES = {
   "settles-once": "Every request settles, and exactly once.",
   "own-answer": "An answer belongs to its request: nonce, status and every byte of the body.",
-  "own-body": "A server gets every request as it was sent: method, and every byte of its body, or a connection that ends.",
+  "own-body":
+    "A server gets every request as it was sent: method, and every byte of its body, or a connection that ends.",
   "written-once": "Nothing is sent again after a byte of it was written, unless the rule of replaying allows it.",
-  "one-exchange": "A connection serves one exchange at a time: no request begins before the answer of the last is over.",
+  "one-exchange":
+    "A connection serves one exchange at a time: no request begins before the answer of the last is over.",
   "asked-for": "No request is written to a connection that has brought a byte that nobody asked for, or has ended.",
   "one-place": "A connection is in exactly one place: dialing, idle, busy or closed; and once closed, it stays so.",
   "open-counted": "Connections that the pool counts are those that are open, and dials those that are under way.",
@@ -25,7 +27,8 @@ export const RULES = {
   "in-order": "Who waits is served in the order of asking: a connection that comes back goes to the oldest who waits.",
   "polled-before-reuse": "A connection is used again only after a full poll since the request asked.",
   "deadline-kept": "No deadline is missed: heads, totals, dials and idle times end when they are due, and not before.",
-  explained: "A request fails only for a reason: its caller's, its peer's or its limits'; never for none, or a broken rule.",
+  explained:
+    "A request fails only for a reason: its caller's, its peer's or its limits'; never for none, or a broken rule.",
   bounded: "What is held in memory for an answer is bounded by the limits, whatever the peer sends.",
   "bodies-ended": "A body of the caller's is read to its end or told that it is over, exactly once.",
   "watched-idle": "An idle connection is never paused.",
@@ -47,8 +50,22 @@ export class Violation extends Error {
 const HELD_BYTES_MAX = 64 * 1024 + 64 * 1024 + 256 * 1024;
 /** Deadlines fire with the poll in which they are due. */
 const TICK_MS = 0.5;
+/** What a closed body may be drained for. */
+const DRAIN_MS_MAX = 50;
 /** The pool reckons idle times on the wall clock, in whole milliseconds. */
 const IDLE_TICK_MS = 2;
+
+/** Events with which the pool's counts change. */
+const STIRRING: ReadonlySet<TraceEvent["type"]> = new Set([
+  "dial-start",
+  "dial-done",
+  "dial-failed",
+  "pool-wait",
+  "pool-assigned",
+  "connection-idle",
+  "connection-closed",
+  "call-failed",
+]);
 
 type Place = "fresh" | "busy" | "idle" | "closed";
 
@@ -82,6 +99,14 @@ export class Invariants {
     this.#world.fail(new Violation(rule, detail));
   }
 
+  /** Those that were open when they were last counted, and those that came since. */
+  readonly #open = new Set<Link>();
+
+  opened(link: Link): void {
+    this.#open.add(link);
+    this.stirred = true;
+  }
+
   /** The call that is about to start hears its events by this record. */
   starting: CallRecord | null = null;
 
@@ -89,7 +114,7 @@ export class Invariants {
 
   traced(event: TraceEvent): void {
     const { call, connection } = event;
-    this.stirred = true;
+    if (STIRRING.has(event.type)) this.stirred = true;
     if (event.type === "call-start" && call !== null && this.starting !== null) {
       this.#calls.set(call, this.starting);
       this.starting = null;
@@ -223,7 +248,10 @@ export class Invariants {
   wrote(link: Link, record: CallRecord | null, accepted: boolean): void {
     const { near } = link;
     if (near.exchange !== null) {
-      this.violate("one-exchange", `${record?.name} was written to ${link.name} in the exchange of ${near.exchange.name}`);
+      this.violate(
+        "one-exchange",
+        `${record?.name} was written to ${link.name} in the exchange of ${near.exchange.name}`,
+      );
     }
     if (near.tainted) {
       this.violate("asked-for", `${record?.name} was written to ${link.name}, which had brought bytes unasked`);
@@ -236,7 +264,8 @@ export class Invariants {
     if (!accepted) return;
     if (record.writes > 0) {
       const replay = this.#settings.transport.replay === "replayable" && record.replayable && !record.gotBytes;
-      if (!replay) this.violate("written-once", `${record.name} was written to ${link.name}, after ${record.writes} others`);
+      if (!replay)
+        this.violate("written-once", `${record.name} was written to ${link.name}, after ${record.writes} others`);
     }
     record.writes++;
   }
@@ -275,8 +304,11 @@ export class Invariants {
     const open = new Map<string, number>();
     let opened = 0;
     let dialing = 0;
-    for (const link of this.#links.values()) {
-      if (!link.near.open) continue;
+    for (const link of this.#open) {
+      if (!link.near.open) {
+        this.#open.delete(link);
+        continue;
+      }
       opened++;
       open.set(link.host, (open.get(link.host) ?? 0) + 1);
     }
@@ -323,7 +355,8 @@ export class Invariants {
         continue;
       }
       if (record.wireOver) continue;
-      this.#due("total", record.startedAt, record.timeout, record.name);
+      const drain = record.left ? DRAIN_MS_MAX : 0;
+      if (record.timeout > 0) this.#due("total", record.startedAt, record.timeout + drain, record.name);
       if (record.sentAt !== null && record.headAt === null) {
         this.#due("head", record.sentAt, transport.responseHeaderTimeout ?? 0, record.name);
       }

@@ -160,6 +160,7 @@ export function watchedDial(
       });
       const link = new Link(name, target.host, near);
       links.set(port, link);
+      invariants.opened(link);
       world.log(`${name} stands`);
       if (signal.aborted) near.open = false; // nobody will ever have it
       return near;

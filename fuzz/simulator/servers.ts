@@ -88,7 +88,8 @@ export function serverOf(parts: Parts): Behaviour {
     }
     world.log(`${link.name} serves ${record.name}`);
     link.answering = true;
-    if (settings.faultEvery > 0 && world.oneIn(settings.faultEvery)) await misbehave(parts, link, record, request, conn);
+    if (settings.faultEvery > 0 && world.oneIn(settings.faultEvery))
+      await misbehave(parts, link, record, request, conn);
     else await behave(parts, link, record, request, conn);
     link.answering = false;
   };
@@ -98,10 +99,13 @@ export function serverOf(parts: Parts): Behaviour {
 function draw(world: World, record: CallRecord): AnswerInit {
   const { chance } = world;
   const of = chance.below(100);
-  const bytes = of < 15 ? 0 : of < 90 ? chance.below(300) : of < 98 ? chance.below(8_000) : 60_000 + chance.below(90_000);
+  const bytes =
+    of < 15 ? 0 : of < 90 ? chance.below(300) : of < 99 ? chance.below(8_000) : 30_000 + chance.below(90_000);
   const status = chance.pick([200, 200, 200, 200, 200, 201, 404, 500, 204, 304]);
   const bodiless = status === 204 || status === 304;
-  const framing = bodiless ? "none" : chance.pick(["length", "length", "length", "chunked", "chunked", "close"] as const);
+  const framing = bodiless
+    ? "none"
+    : chance.pick(["length", "length", "length", "chunked", "chunked", "close"] as const);
   const headers: [string, string][] = [["X-Nonce", `${record.nonce}`]];
   if (world.oneIn(12)) headers.push(["Connection", "close"]);
   if (world.oneIn(12)) headers.push(["Keep-Alive", `timeout=${chance.below(4)}`]);
@@ -138,7 +142,8 @@ async function behave(parts: Parts, link: Link, record: CallRecord, request: Pee
   const headOnly = request.method === "HEAD";
   const all = answerBytes(init);
   const bytes = headOnly ? all.subarray(0, all.indexOf("\r\n\r\n") + 4) : all;
-  if (world.oneIn(8)) await conn.replySlowly(bytes, { bytes: 1 + world.chance.below(bytes.length), everyMs: world.chance.below(20) });
+  if (world.oneIn(8))
+    await conn.replySlowly(bytes, { bytes: 1 + world.chance.below(bytes.length), everyMs: world.chance.below(20) });
   else conn.reply(bytes);
   const closes = init.framing === "close" || [...(init.headers ?? [])].some(([, value]) => value === "close");
   if (closes && (!headOnly || world.oneIn(2))) conn.end();

@@ -67,7 +67,7 @@ export function drawSettings(world: World, requests: number): Settings {
     abortEvery: world.oneIn(3) ? 0 : chance.pick([4, 15, 60]),
     timeout: calm ? chance.pick([0, 60_000]) : chance.pick([6_000, 2_000, 250]),
     window: chance.pick([64 * 1024, 64 * 1024, 4 * 1024, 700]),
-    sliceMax: chance.pick([0, 0, 1, 7, 1460]),
+    sliceMax: chance.pick([0, 0, 0, 0, 1, 20, 200, 1460]),
     secured,
     ending: chance.pick(["close", "close", "close", "close", "close-early", "destroy-early"]),
     dials: new Set(),

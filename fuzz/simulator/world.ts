@@ -10,14 +10,35 @@
  * Never: waits for real time. A step of its own in the real loop only lets promises settle.
  */
 
-import { type Chance, seeded } from "../../spec/interop/seeded.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
+import { type Chance, seeded } from "../../spec/interop/seeded.ts";
 
 interface Event {
   readonly at: number;
   /** Breaks ties: drawn, but in order on one channel. */
   readonly order: number;
   readonly run: () => void;
+}
+
+/** Immediates asked for at once. Between any two of them all microtasks and ticks run, and no poll of the real loop. */
+const IMMEDIATES = 64;
+let asked = 0;
+let settled: (() => void) | null = null;
+
+const tick = (): void => {
+  asked--;
+  const resolve = settled;
+  settled = null;
+  resolve?.();
+};
+
+/** Calls back when all microtasks and ticks have run. A world waits for one thing at a time, and worlds take turns. */
+function whenSettled(resolve: () => void): void {
+  if (settled !== null) throw new Error("Two worlds turn at once");
+  settled = resolve;
+  if (asked > 0) return;
+  asked = IMMEDIATES;
+  for (let i = 0; i < IMMEDIATES; i++) setImmediate(tick);
 }
 
 /** The last lines of the log that a failure shows. */
@@ -175,9 +196,8 @@ export class World {
     if (this.#failure !== null) throw this.#failure.error;
   }
 
-  /** A turn of the real loop: all microtasks and ticks have run. */
   #settle(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
+    return new Promise(whenSettled);
   }
 
   /** Takes what has arrived by now. What arrives meanwhile is for the next poll. */
