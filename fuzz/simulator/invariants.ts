@@ -329,8 +329,9 @@ export class Invariants {
         );
       }
       const maxIdle = transport.maxIdleConns ?? 0;
-      if (maxIdle > 0 && stats.idle > maxIdle + stats.waiting) {
-        this.violate("limits", `${stats.idle} idle, of ${maxIdle}, and ${stats.waiting} waiting`);
+      // While some wait, what they will take is not counted, nor closed before their turn has ended.
+      if (maxIdle > 0 && stats.waiting === 0 && stats.idle > maxIdle) {
+        this.violate("limits", `${stats.idle} idle, of ${maxIdle}`);
       }
       const perHost = (transport.maxIdleConnsPerHost ?? 0) * this.#settings.hosts.length;
       if (stats.idle > perHost + stats.waiting) {

@@ -1,7 +1,7 @@
 /**
  * The simulator by itself, for a night: RUNS seeds (default 100,000) from SEED on (default: a fresh one, printed), of about
  * REQUESTS requests each (default 100), over WORKERS processes (default: one for each core). Prints its rate, and each
- * failure with its replay command as soon as it is found; ends with 1 if there was any.
+ * failure with its replay command as soon as it is found; ends with 1 if there was any. STOP=1 ends at the first.
  *
  * `make simulate RUNS=100000`
  */
@@ -36,6 +36,8 @@ function number(name: string, otherwise: number): number {
   return text === "" ? otherwise : Number(text);
 }
 
+const stops = number("STOP", 0) === 1;
+
 function work(): void {
   process.on("unhandledRejection", (error) => {
     throw error;
@@ -48,7 +50,9 @@ function work(): void {
       outcome.requests += result.requests;
       outcome.failed += result.failed;
       outcome.connections += result.connections;
-      if (result.error !== null) outcome.reports.push(reportOf(result));
+      if (result.error === null) continue;
+      outcome.reports.push(reportOf(result));
+      if (stops) break;
     }
     process.send?.(outcome);
   });
@@ -82,6 +86,7 @@ async function lead(): Promise<void> {
         for (const name of ["runs", "requests", "failed", "connections"] as const) sum[name] += outcome[name];
         sum.violations += outcome.reports.length;
         for (const report of outcome.reports) console.log(report);
+        if (stops && sum.violations > 0) next = first + runs;
         give(worker);
       });
       worker.on("exit", (code) => {

@@ -63,6 +63,7 @@ const FAULTS: readonly (readonly [name: string, make: FaultMaker])[] = [
   ["huge-headers", () => hugeHeaders(64 * 1024)],
   ["extension-flood", () => chunkExtensionFlood(64 * 1024)],
   ["informational-flood", () => informationalFlood(40)],
+  ["much-information", () => muchInformation],
   ["slow-information", () => slowInformation],
 ];
 
@@ -73,6 +74,13 @@ const slowInformation: Behaviour = async (request, conn) => {
     conn.reply("HTTP/1.1 102 Processing\r\n\r\n");
     await conn.wait(400);
   }
+};
+
+/** More 1xx than any client of this run takes, and an answer behind them that is nobody's. */
+const muchInformation: Behaviour = async (request, conn) => {
+  await request.body();
+  conn.reply("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(12));
+  conn.reply("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 };
 
 export function serverOf(parts: Parts): Behaviour {

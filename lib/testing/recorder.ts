@@ -97,7 +97,7 @@ export function recorder(inner: RoundTripper, options: RecorderOptions = {}): Re
           statusText,
           headers,
           trailers,
-          url: response.url,
+          url: response.url || request.url,
           request,
         });
       } catch (error) {
