@@ -5,52 +5,9 @@
 
 import { Client, HttpError, type Response, TimeoutError, type Transport } from "../../lib/index.ts";
 import type { Invariants } from "./invariants.ts";
-import type { Link } from "./links.ts";
+import { CallRecord } from "./records.ts";
 import type { Settings } from "./settings.ts";
 import type { World } from "./world.ts";
-
-/** One request, and what became of it. */
-export class CallRecord {
-  readonly nonce: number;
-  readonly method: string;
-  readonly startedAt: number;
-  readonly timeout: number;
-  /** What the server must get. */
-  readonly body: Buffer;
-  /** Go's isReplayable. */
-  readonly replayable: boolean;
-  /** What the server says to it: set when it answers, before a byte of the answer goes out. */
-  answer: { readonly status: number; readonly body: Buffer; readonly framing: string } | null = null;
-  /** The connections that it was given. */
-  readonly links: Link[] = [];
-  /** How often its head was handed over. */
-  writes = 0;
-  gotBytes = false;
-  /** Bytes of the body that its caller has taken. */
-  taken = 0;
-  sentAt: number | null = null;
-  headAt: number | null = null;
-  /** Its last byte came off the wire, or none will. */
-  wireOver = false;
-  failed = false;
-  settled = false;
-  /** Its caller has closed the answer: what is left may be drained for a moment, beyond the call's own time. */
-  left = false;
-  aborted = false;
-
-  constructor(nonce: number, method: string, startedAt: number, timeout: number, body: Buffer) {
-    this.nonce = nonce;
-    this.method = method;
-    this.startedAt = startedAt;
-    this.timeout = timeout;
-    this.body = body;
-    this.replayable = method === "GET" || method === "HEAD";
-  }
-
-  get name(): string {
-    return `r${this.nonce}`;
-  }
-}
 
 /** Bytes that say whose they are, wherever they are cut. */
 export function patternOf(nonce: number, kind: "request" | "answer", bytes: number): Buffer {

@@ -7,8 +7,7 @@
  */
 
 import type { TraceEvent, Transport } from "../../lib/index.ts";
-import type { CallRecord } from "./calls.ts";
-import type { Link } from "./links.ts";
+import type { CallRecord, Link } from "./records.ts";
 import type { Settings } from "./settings.ts";
 import type { World } from "./world.ts";
 

@@ -5,7 +5,7 @@ import type { RunResult } from "./simulate.ts";
 /** Lines of the log that a failure shows. */
 const LINES_SHOWN = 120;
 
-export function replayCommand(seed: number): string {
+function replayCommand(seed: number): string {
   return `make fuzz SEED=${seed} RUNS=1 NAME=simulator`;
 }
 

@@ -26,9 +26,9 @@ import {
 } from "../../lib/testing/faults.ts";
 import type { Behaviour, PeerConn } from "../../lib/testing/peer-conn.ts";
 import type { PeerRequest } from "../../lib/testing/peer-request.ts";
-import { type CallRecord, patternOf } from "./calls.ts";
+import { patternOf } from "./calls.ts";
 import type { Invariants } from "./invariants.ts";
-import type { Link } from "./links.ts";
+import type { CallRecord, Link } from "./records.ts";
 import type { Settings } from "./settings.ts";
 import type { World } from "./world.ts";
 
