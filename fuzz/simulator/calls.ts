@@ -74,15 +74,17 @@ export class Callers {
     const reason = new Error(`r${nonce} is of no interest`);
     const { abortEvery } = this.#settings;
     let signal: AbortSignal | undefined;
-    if (abortEvery > 0 && world.oneIn(abortEvery)) {
+    const aborts = abortEvery > 0 && world.oneIn(abortEvery);
+    if (aborts || this.#settings.meddleEvery > 0) {
       const controller = new AbortController();
       signal = controller.signal;
-      world.after(chance.pick([0, 0, 1, 5, 50, 300]) * chance.next(), () => {
+      record.abort = () => {
         world.log(`r${nonce} is aborted`);
         record.aborted = true;
         controller.abort(reason);
-      });
+      };
     }
+    if (aborts) world.after(chance.pick([0, 0, 1, 5, 50, 300]) * chance.next(), () => record.abort?.());
     world.log(`r${nonce} ${method} with ${bytes} bytes`);
     this.#invariants.starting = record;
     try {

@@ -111,7 +111,8 @@ export class Invariants {
 
   // ---- the trace
 
-  traced(event: TraceEvent): void {
+  /** @returns whose event it is */
+  traced(event: TraceEvent): CallRecord | null {
     const { call, connection } = event;
     if (STIRRING.has(event.type)) this.stirred = true;
     if (event.type === "call-start" && call !== null && this.starting !== null) {
@@ -155,12 +156,15 @@ export class Invariants {
         if (call !== null) this.#leaves(call);
         if (record === null) break;
         if (record.failed) this.violate("settles-once", `${record.name} failed twice`);
-        if (record.headAt !== null) this.violate("settles-once", `${record.name} failed after it was answered`);
+        // A listener that aborts it when it hears of the head is before the caller.
+        if (record.headAt !== null && !record.aborted)
+          this.violate("settles-once", `${record.name} failed after it was answered`);
         record.failed = true;
         record.wireOver = true;
         break;
       default:
     }
+    return record;
   }
 
   #dialed(id: number, port: number | null): void {

@@ -4,7 +4,7 @@ import type { Conduit } from "../../lib/conn/conduit.ts";
 import type { UserDial } from "../../lib/index.ts";
 import type { MemoryNetwork } from "../../lib/testing/memory-network.ts";
 import type { Invariants } from "./invariants.ts";
-import { type CallRecord, Link, WatchedConduit } from "./records.ts";
+import { type CallRecord, type ConduitWatcher, Link, WatchedConduit } from "./records.ts";
 import type { Settings } from "./settings.ts";
 import type { World } from "./world.ts";
 
@@ -26,7 +26,8 @@ export function watchedDial(
       const inner = (await dialer(target, signal)) as Conduit; // a network in memory gives no stream
       const port = inner.facts.localPort as number; // it gives every connection one
       const name = `${target.host}#${links.size + 1}`;
-      const near: WatchedConduit = new WatchedConduit(inner, {
+      const lateness = () => (settings.secured ? world.chance.below(3) : 0);
+      const told: ConduitWatcher = {
         data: (n) => world.log(`${name} gets ${n}`),
         taken: () => invariants.delivered(link),
         wrote: (nonce, answer) => {
@@ -35,7 +36,8 @@ export function watchedDial(
           if (nonce !== null) invariants.wrote(link, callOf(nonce), !(answer instanceof Error));
         },
         said: (what) => world.log(`${name} ${what}`),
-      });
+      };
+      const near = new WatchedConduit(inner, told, lateness);
       const link = new Link(name, target.host, near);
       links.set(port, link);
       invariants.opened(link);

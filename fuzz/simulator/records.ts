@@ -34,6 +34,8 @@ export class CallRecord {
   /** Its caller has closed the answer: what is left may be drained for a moment, beyond the call's own time. */
   left = false;
   aborted = false;
+  /** Aborts it, where its caller can. */
+  abort: (() => void) | null = null;
 
   constructor(nonce: number, method: string, startedAt: number, timeout: number, body: Buffer) {
     this.nonce = nonce;
@@ -92,8 +94,14 @@ export class WatchedConduit implements Conduit {
   exchange: CallRecord | null = null;
   exchangeFrom = 0;
 
-  constructor(inner: Conduit, told: ConduitWatcher) {
+  /** Deliveries that still come after a pause, as TLS has it; -1: the pause has come through. */
+  #pausesIn = -1;
+  readonly #lateness: () => number;
+
+  /** @param lateness how many deliveries come after a pause */
+  constructor(inner: Conduit, told: ConduitWatcher, lateness: () => number) {
     this.#inner = inner;
+    this.#lateness = lateness;
     this.#told = told;
     this.facts = inner.facts;
     this.refusalProvesNothingWritten = inner.refusalProvesNothingWritten;
@@ -108,6 +116,7 @@ export class WatchedConduit implements Conduit {
       data: (view, n) => {
         this.delivered += n;
         this.#told.data(n);
+        if (this.paused && this.#pausesIn > 0) this.#pauseIn(this.#pausesIn - 1);
         sink.data(view, n);
         this.#told.taken();
       },
@@ -134,11 +143,15 @@ export class WatchedConduit implements Conduit {
 
   pause(): void {
     this.paused = true;
-    this.#inner.pause();
+    this.#pauseIn(this.#lateness());
   }
   resume(): void {
     this.paused = false;
     this.#inner.resume();
+  }
+  #pauseIn(deliveries: number): void {
+    this.#pausesIn = deliveries;
+    if (deliveries === 0) this.#inner.pause();
   }
   end(): void {
     this.#inner.end();

@@ -17,6 +17,8 @@ export interface Settings {
   readonly dialFaultEvery: number;
   /** One call in so many is aborted. */
   readonly abortEvery: number;
+  /** At one event of the trace in so many, its listener ends a call, or what is idle: in the middle of a move; 0: none. */
+  readonly meddleEvery: number;
   /** The time limit of every call, 0 for none. */
   readonly timeout: number;
   /** Bytes in each direction before a write waits. */
@@ -65,6 +67,7 @@ export function drawSettings(world: World, requests: number): Settings {
     faultEvery: calm ? 0 : chance.pick([4, 15, 40, 100]),
     dialFaultEvery: calm ? 0 : chance.pick([4, 20, 100]),
     abortEvery: world.oneIn(3) ? 0 : chance.pick([4, 15, 60]),
+    meddleEvery: chance.pick([0, 0, 0, 400, 40]),
     timeout: calm ? chance.pick([0, 60_000]) : chance.pick([6_000, 6_000, 2_000, 250]),
     window: chance.pick([64 * 1024, 64 * 1024, 4 * 1024, 700]),
     sliceMax: chance.pick([0, 0, 0, 0, 1, 20, 200, 1460]),

@@ -8,7 +8,7 @@ import { type Admission, memoryNetwork } from "../../lib/testing/memory-network.
 import { Callers } from "./calls.ts";
 import { Invariants, Violation } from "./invariants.ts";
 import { watchedDial } from "./links.ts";
-import type { Link } from "./records.ts";
+import type { CallRecord, Link } from "./records.ts";
 import { serverOf } from "./servers.ts";
 import { drawSettings, type Settings } from "./settings.ts";
 import { World } from "./world.ts";
@@ -66,7 +66,8 @@ export async function simulate(seed: number, { requests = 60, keepLog = false }:
         world.log(
           `  ${event.type} ${event.connection === null ? "" : invariants.nameOf(event.connection)} ${"reason" in event ? event.reason : ""}`,
         );
-        invariants.traced(event);
+        const record = invariants.traced(event);
+        meddle(world, settings, record, transport);
       },
     },
     world.clock,
@@ -107,6 +108,15 @@ export async function simulate(seed: number, { requests = 60, keepLog = false }:
     log: world.lines,
     error,
   };
+}
+
+/** What a listener may do in the middle of a move of the library's. */
+function meddle(world: World, settings: Settings, record: CallRecord | null, transport: Transport): void {
+  if (settings.meddleEvery === 0 || !world.oneIn(settings.meddleEvery)) return;
+  if (world.oneIn(4)) {
+    world.log("meddling: close what is idle");
+    transport.closeIdleConnections();
+  } else if (record?.abort && !record.settled) record.abort();
 }
 
 /** How the transport ends, and what must then be gone. */
