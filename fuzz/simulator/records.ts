@@ -65,6 +65,8 @@ export class Link {
    * must: from then on each request gets the answer of the one before, and nothing can be asked of the connection.
    */
   outOfStep = false;
+  /** The last answer lasts until the connection ends: whatever comes is a part of it. */
+  untilClose = false;
   /** The server is in the middle of an answer: bytes that it sent now would be in the middle of that. */
   answering = false;
 

@@ -104,11 +104,11 @@ export function serverOf(parts: Parts): Behaviour {
 }
 
 /** What the request gets for an answer, before it is known how. */
-function draw(world: World, record: CallRecord): AnswerInit {
+function draw({ world, settings }: Parts, record: CallRecord): AnswerInit {
   const { chance } = world;
   const of = chance.below(100);
-  const bytes =
-    of < 15 ? 0 : of < 90 ? chance.below(300) : of < 99 ? chance.below(8_000) : 30_000 + chance.below(90_000);
+  const large = of >= 100 - settings.largePercent;
+  const bytes = large ? 30_000 + chance.below(90_000) : of < 15 ? 0 : of < 90 ? chance.below(300) : chance.below(8_000);
   const status = chance.pick([200, 200, 200, 200, 200, 201, 404, 500, 204, 304]);
   const bodiless = status === 204 || status === 304;
   const framing = bodiless
@@ -128,7 +128,8 @@ function draw(world: World, record: CallRecord): AnswerInit {
   };
 }
 
-function announce(record: CallRecord, init: AnswerInit): void {
+function announce(link: Link, record: CallRecord, init: AnswerInit): void {
+  link.untilClose = init.framing === "close";
   const body = Buffer.from(init.body ?? "");
   record.answer = { status: init.status ?? 200, body, framing: init.framing ?? "length" };
 }
@@ -143,8 +144,8 @@ async function behave(parts: Parts, link: Link, record: CallRecord, request: Pee
   if (conn.pending !== "" && !link.outOfStep) {
     invariants.violate("one-exchange", `${link.name} got ${conn.pending.length} bytes behind ${record.name}`);
   }
-  const init = draw(world, record);
-  announce(record, init);
+  const init = draw(parts, record);
+  announce(link, record, init);
   if (world.oneIn(3)) await conn.wait(world.chance.pick([1, 10, 60]) * world.chance.next());
   if (world.oneIn(10)) conn.reply("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
   const headOnly = request.method === "HEAD";
@@ -167,7 +168,7 @@ function afterwards({ world, settings }: Parts, link: Link, conn: PeerConn): voi
   const act = () => {
     if (conn.ended) return;
     const unasked = what !== "close" && what !== "reset";
-    if (unasked && link.answering && conn.requests > requests) return;
+    if (unasked && (link.untilClose || (link.answering && conn.requests > requests))) return;
     link.fault ??= what;
     world.log(`${link.name} server: ${what}${conn.requests > requests ? ", crossing a request" : ""}`);
     if (what === "close") conn.close();
@@ -185,10 +186,10 @@ function afterwards({ world, settings }: Parts, link: Link, conn: PeerConn): voi
 async function misbehave(parts: Parts, link: Link, record: CallRecord, request: PeerRequest, conn: PeerConn) {
   const { world } = parts;
   const [name, make] = world.chance.pick(FAULTS as readonly [(typeof FAULTS)[0], ...(typeof FAULTS)[0][]]);
-  const drawn = draw(world, record);
+  const drawn = draw(parts, record);
   // A head without a body is cut off elsewhere; what is broken here has one.
   const init = request.method === "HEAD" ? { ...drawn, framing: "none" as const, body: "" } : drawn;
-  announce(record, init);
+  announce(link, record, init);
   link.fault ??= name;
   world.log(`${link.name} server: ${name}`);
   // About these bodies nothing is promised.

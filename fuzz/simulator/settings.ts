@@ -21,6 +21,8 @@ export interface Settings {
   readonly meddleEvery: number;
   /** The time limit of every call, 0 for none. */
   readonly timeout: number;
+  /** Answers in a hundred that exceed what is read ahead, or come near it. */
+  readonly largePercent: number;
   /** Bytes in each direction before a write waits. */
   readonly window: number;
   /** The most bytes a delivery brings; 0: all there are. */
@@ -69,6 +71,7 @@ export function drawSettings(world: World, requests: number): Settings {
     abortEvery: world.oneIn(3) ? 0 : chance.pick([4, 15, 60]),
     meddleEvery: chance.pick([0, 0, 0, 400, 40]),
     timeout: calm ? chance.pick([0, 60_000]) : chance.pick([6_000, 6_000, 2_000, 250]),
+    largePercent: chance.pick([1, 1, 1, 20]),
     window: chance.pick([64 * 1024, 64 * 1024, 4 * 1024, 700]),
     sliceMax: chance.pick([0, 0, 0, 0, 1, 20, 200, 1460]),
     secured,

@@ -168,6 +168,7 @@ export function earlyResponse(
 ): Behaviour {
   return (_request, conn) => {
     conn.reply(answerBytes(init));
+    if (init.framing === "close") conn.end();
   };
 }
 
