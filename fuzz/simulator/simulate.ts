@@ -243,5 +243,7 @@ function peerClock(world: World): Clock {
     },
     turn: (fire) => world.after(PEER_TURN_MS, () => fire(0)),
     batch: 0,
+    hold() {},
+    release() {},
   };
 }

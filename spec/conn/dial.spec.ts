@@ -13,7 +13,6 @@ import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { tempFolder } from "../support/temp-folder.ts";
-import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { quiet, Recorder, until } from "./conduit-contract.ts";
 
 const leaks = checkLeaks();
