@@ -26,11 +26,14 @@ class SocketChannel extends SocketConduit implements PeerChannel {
 export class SocketPeerConn extends PeerConn {
   /** The socket beneath, for what no step can say. */
   readonly socket: Socket;
+  /** Resolves when the socket is wholly closed: one of TLS ends both directions at once, by itself. */
+  override readonly closed: Promise<void>;
 
   constructor(socket: Socket, secured: boolean, clock: Clock) {
     socket.setNoDelay(true);
     super(new SocketChannel(socket, secured, clock), clock);
     this.socket = socket;
+    this.closed = new Promise((resolve) => socket.on("close", () => resolve()));
   }
 }
 
