@@ -10,7 +10,7 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios mutants fuzz bench bench-quick interop articles leaks build nightly fix clean
+.PHONY: help run test check spec scenarios mutants fuzz simulate canaries bench bench-quick interop articles leaks build nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool, and AT= ONL
 	@echo "SEED=$(FUZZ_SEED) RUNS=$(FUZZ_RUNS)"
 	@RUNS=$(FUZZ_RUNS) SEED=$(FUZZ_SEED) AT='$(AT)' ORACLES=install \
 	  $(VITEST) run fuzz/$(NAME) --testTimeout=86400000 --hookTimeout=600000 $(if $(ONLY),-t '$(ONLY)')
+
+simulate: $(WASM) ## the simulator for a night, over all cores: RUNS=100000 SEED=1 REQUESTS=100
+	RUNS=$(RUNS) SEED=$(SEED) REQUESTS=$(REQUESTS) node --import tsx fuzz/simulator/run.ts
+
+canaries: $(WASM) ## deliberate bugs, each of which the suite must catch: NAME=unsolicited
+	node --import tsx fuzz/canaries/run.ts $(NAME)
 
 build: $(WASM) ## dist/: what is published
 	rm -rf dist

@@ -13,11 +13,11 @@ import type { WantConn } from "../lib/pool/want-conn.ts";
 import { arbitraries } from "../lib/testing/arbitraries/arbitraries.ts";
 import type { ResponseMessage } from "../lib/testing/arbitraries/responses.ts";
 import { cut } from "../lib/testing/arbitraries/splits.ts";
+import { VirtualClock } from "../lib/testing/virtual-clock.ts";
 import type { ResponseHead } from "../lib/wire/parser-events.ts";
 import { ResponseParser } from "../lib/wire/response-parser.ts";
 import { get, MemoryConn, post, Sent } from "../spec/conn/memory-conn.ts";
 import { Harness } from "../spec/pool/harness.ts";
-import { VirtualClock } from "../spec/support/virtual-clock.ts";
 import { LIMITS } from "../spec/wire/record.ts";
 import { runs } from "./runs.ts";
 

@@ -17,6 +17,8 @@ export interface Product<T> {
   reader(): SocketReader | null;
   ofSocket(init: SocketConduitInit): T;
   ofStream(stream: Duplex): T;
+  /** @throws {TypeError} a stream is wanted */
+  ofConduit(conduit: Conduit): T;
   tlsOf(product: T): TlsFacts | null;
   unref(product: T): void;
 }
@@ -25,6 +27,7 @@ export const CONDUIT: Product<Conduit> = {
   reader: () => new SocketReader(),
   ofSocket: (init) => new SocketConduit(init),
   ofStream: (stream) => new DuplexConduit(stream),
+  ofConduit: (conduit) => conduit,
   tlsOf: (conduit) => conduit.facts.tls,
   unref: (conduit) => conduit.unref(),
 };
@@ -33,6 +36,10 @@ export const STREAM: Product<Duplex> = {
   reader: () => null,
   ofSocket: ({ socket }) => guarded(socket),
   ofStream: (stream) => guarded(stream),
+  ofConduit: (conduit) => {
+    conduit.destroy();
+    throw new TypeError("Dialer returned a Conduit: a tunnel needs a stream");
+  },
   tlsOf: (stream) => (stream instanceof Socket && isTls(stream) ? tlsFactsOf(stream) : null),
   unref: unrefStream,
 };
