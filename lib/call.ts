@@ -34,7 +34,7 @@ import { shouldRetry } from "./retry.ts";
 import { NO_CALL, type OwnCall } from "./round-tripper.ts";
 import { CallTrace, TRACE_CALL, TRACE_DIAL, TRACE_POOL, type TraceOption, type Tracer, tracerOf } from "./trace.ts";
 import type { TunnelTrace } from "./tunnel-dial.ts";
-import type { Way, Ways } from "./way.ts";
+import { authorityOf, type Way, type Ways } from "./way.ts";
 import type { ResponseHead } from "./wire/parser-events.ts";
 import type { WritableHead } from "./wire/request-writer.ts";
 
@@ -249,7 +249,9 @@ export class Call implements ExchangeCaller {
   #tracePoolWait(): void {
     if (!(this.trace.mask & TRACE_POOL)) return;
     const { idle, waiting, dialing } = this.#host.pool.stateOf(this.way.key);
-    this.trace.emit({ type: "pool-wait", key: this.way.shownKey, idle, waiting, dials: dialing });
+    const { shownKey: key, target, proxy } = this.way;
+    const hostPort = target.path ?? authorityOf((proxy ?? target).host, (proxy ?? target).port);
+    this.trace.emit({ type: "pool-wait", key, hostPort, idle, waiting, dials: dialing });
   }
 
   /** `poolTimeout` runs while the request waits and owns no slot: no dial of its own, and none to come at this turn. */
@@ -301,8 +303,15 @@ export class Call implements ExchangeCaller {
     trace.attempt++;
     trace.assignedAt = this.#host.clock.now();
     trace.connection = lease.conn.id;
-    lease.conn.reused = slot.reused;
-    if (trace.mask & TRACE_POOL) trace.emit({ type: "pool-assigned", reused: slot.reused, served: lease.conn.served });
+    // What an earlier attempt has left, and a dial of its own that another connection was quicker than.
+    trace.requestSentAt = -1;
+    if (slot.reused) trace.dnsAt = trace.connectAt = trace.tlsAt = -1;
+    const { conn } = lease;
+    conn.reused = slot.reused;
+    if (trace.mask & TRACE_POOL) {
+      const { reused, idledMs: idleMs } = slot;
+      trace.emit({ type: "pool-assigned", reused, served: conn.served, idleMs, info: () => conn.info });
+    }
     if (isClosed(slot)) {
       // The listener has destroyed the transport, and this connection with it: nothing was sent on it.
       if (this.#isOver) return;
@@ -452,9 +461,15 @@ export function dialTrace(call: Call): TunnelTrace {
   const { trace } = call;
   const dialing = trace.mask & TRACE_DIAL;
   return {
+    dnsStart(host) {
+      if (dialing) trace.emit({ type: "dns-start", host });
+    },
     dnsDone(addresses) {
       if (call.waiting) trace.dnsAt = trace.clock.now();
       if (dialing) trace.emit({ type: "dns-done", addresses });
+    },
+    dnsFailed(error) {
+      if (dialing) trace.emit({ type: "dns-failed", error });
     },
     connectStart(address, port) {
       if (dialing) trace.emit({ type: "connect-start", address, port });
@@ -465,9 +480,15 @@ export function dialTrace(call: Call): TunnelTrace {
     connected() {
       if (call.waiting) trace.connectAt = trace.clock.now();
     },
-    tlsDone({ protocol, resumed }) {
+    tlsStart() {
+      if (dialing) trace.emit({ type: "tls-start" });
+    },
+    tlsDone(facts) {
       if (call.waiting) trace.tlsAt = trace.clock.now();
-      if (dialing) trace.emit({ type: "tls-done", protocol, resumed });
+      if (dialing) trace.emit({ type: "tls-done", ...facts });
+    },
+    tlsFailed(error) {
+      if (dialing) trace.emit({ type: "tls-failed", error });
     },
     tunnelStart(proxy, target) {
       if (dialing) trace.emit({ type: "tunnel-start", proxy, target });

@@ -32,6 +32,7 @@ export {
   TooManyRedirectsError,
   TransportClosedError,
 } from "./errors.ts";
+export { type ClientTrace, clientTrace, type GotConnInfo } from "./httptrace.ts";
 export { Headers, type HeadersInit } from "./message/headers.ts";
 export { Request, type RequestInit, type RequestLike } from "./message/request.ts";
 export type { BodyInit } from "./message/request-body.ts";

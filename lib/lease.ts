@@ -14,6 +14,7 @@ import { type ConnOwner, PersistConn } from "./conn/persist-conn.ts";
 import { type CloseReason, ConnectionClosedError, type TimeoutError } from "./errors.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Slot } from "./pool/slot.ts";
+import { TRACE_POOL } from "./trace.ts";
 import { authorityOf, type Way } from "./way.ts";
 
 /** The server's word on how long it keeps an idle connection is taken with a margin: its clock started earlier. */
@@ -82,8 +83,11 @@ export class Lease implements ConnOwner {
   }
 
   connIdle(_conn: PersistConn, keepAliveMs: number | null): void {
+    const trace = this.exchange?.trace;
     this.exchange = null;
     this.#host.leaseReturned(this, keepAliveMs === null ? null : Math.max(1, keepAliveMs - KEEP_ALIVE_MARGIN_MS));
+    if (trace !== undefined && trace.mask & TRACE_POOL)
+      trace.emit({ type: "connection-returned", refused: this.conn.closeReason });
   }
   connClosed(_conn: PersistConn, reason: CloseReason): void {
     this.#host.leaseClosed(this, reason);

@@ -9,7 +9,10 @@
 
 import { throwLater } from "./boundary.ts";
 import type { Clock } from "./clock.ts";
+import type { TlsFacts } from "./conn/conduit.ts";
 import type { CloseReason, DialAttempt } from "./errors.ts";
+import type { Headers } from "./message/headers.ts";
+import type { ConnectionInfo } from "./message/response.ts";
 import type { Timings } from "./message/timings.ts";
 
 /** Groups of events, as bits of a mask. */
@@ -40,12 +43,23 @@ export type TraceDetail =
   | {
       readonly type: "pool-wait";
       readonly key: string;
+      /** Whom a connection leads to at first: the proxy, or the target. */
+      readonly hostPort: string;
       readonly idle: number;
       readonly waiting: number;
       readonly dials: number;
     }
-  | { readonly type: "pool-assigned"; readonly reused: boolean; readonly served: number }
+  | {
+      readonly type: "pool-assigned";
+      readonly reused: boolean;
+      readonly served: number;
+      /** How long it had been idle, in ms; null where it did not come out of the pool. */
+      readonly idleMs: number | null;
+      readonly info: () => ConnectionInfo;
+    }
   | { readonly type: "connection-idle" }
+  /** The exchange is over and its connection went back: into the pool, or it was closed there, for the reason told. */
+  | { readonly type: "connection-returned"; readonly refused: CloseReason | null }
   // dial
   | {
       readonly type: "dial-start";
@@ -54,10 +68,14 @@ export type TraceDetail =
       /** The proxy's URL, without credentials; absent where there is none. */
       readonly proxy?: string;
     }
+  | { readonly type: "dns-start"; readonly host: string }
   | { readonly type: "dns-done"; readonly addresses: readonly string[] }
+  | { readonly type: "dns-failed"; readonly error: unknown }
   | { readonly type: "connect-start"; readonly address: string; readonly port: number }
   | { readonly type: "connect-done"; readonly tried: DialAttempt }
-  | { readonly type: "tls-done"; readonly protocol: string | null; readonly resumed: boolean }
+  | { readonly type: "tls-start" }
+  | ({ readonly type: "tls-done" } & TlsFacts)
+  | { readonly type: "tls-failed"; readonly error: unknown }
   | { readonly type: "tunnel-start"; readonly proxy: string; readonly target: string }
   | {
       readonly type: "tunnel-done";
@@ -74,9 +92,13 @@ export type TraceDetail =
   | { readonly type: "dial-failed"; readonly error: unknown }
   // connection
   | { readonly type: "request-write"; readonly bytes: number }
+  /** The head was handed over. Its fields may hold credentials, so they are given to those who ask for them. */
+  | { readonly type: "request-head"; readonly fields: () => readonly (readonly [name: string, value: string])[] }
+  /** The body waits for a 100. */
+  | { readonly type: "continue-wait" }
   | { readonly type: "request-sent"; readonly bytes: number }
   | { readonly type: "first-byte" }
-  | { readonly type: "information"; readonly status: number }
+  | { readonly type: "information"; readonly status: number; readonly headers: () => Headers }
   | { readonly type: "head"; readonly status: number; readonly framing: string }
   | { readonly type: "end"; readonly bytes: number }
   /** 101 or a 2xx to CONNECT: the connection is the caller's. `connection-closed` follows when that has ended. */
@@ -141,6 +163,13 @@ function both(a: Tracer, b: Tracer): Tracer {
   };
 }
 
+/** Both listeners as one option: `first` hears each event before `second`, each in its own groups. */
+export function bothTraces(first: TraceOption, second: TraceOption): TraceOption {
+  const { mask, emit } = both(tracerOf(first), tracerOf(second));
+  const names = Object.keys(GROUPS) as TraceGroup[]; // the names of that very object
+  return { groups: names.filter((name) => mask & GROUPS[name]), on: emit };
+}
+
 const GROUP_OF: Record<TraceDetail["type"], number> = {
   "call-start": TRACE_CALL,
   retry: TRACE_CALL,
@@ -149,16 +178,23 @@ const GROUP_OF: Record<TraceDetail["type"], number> = {
   "pool-wait": TRACE_POOL,
   "pool-assigned": TRACE_POOL,
   "connection-idle": TRACE_POOL,
+  "connection-returned": TRACE_POOL,
   "dial-start": TRACE_DIAL,
+  "dns-start": TRACE_DIAL,
   "dns-done": TRACE_DIAL,
+  "dns-failed": TRACE_DIAL,
   "connect-start": TRACE_DIAL,
   "connect-done": TRACE_DIAL,
+  "tls-start": TRACE_DIAL,
   "tls-done": TRACE_DIAL,
+  "tls-failed": TRACE_DIAL,
   "tunnel-start": TRACE_DIAL,
   "tunnel-done": TRACE_DIAL,
   "dial-done": TRACE_DIAL,
   "dial-failed": TRACE_DIAL,
   "request-write": TRACE_CONN,
+  "request-head": TRACE_CONN,
+  "continue-wait": TRACE_CONN,
   "request-sent": TRACE_CONN,
   "first-byte": TRACE_CONN,
   information: TRACE_CONN,

@@ -16,7 +16,7 @@ export function eventLine(event: TraceEvent, since: number): string {
   const time = formatMs(Math.max(0, event.at - since)).padStart(8);
   const connection = event.connection === null ? "" : ` #${event.connection}`;
   const facts = Object.entries(event)
-    .filter(([name]) => !COMMON.has(name))
+    .filter(([name, value]) => !COMMON.has(name) && typeof value !== "function")
     .map(([name, value]) => ` ${name}=${factText(value)}`)
     .join("");
   return printable(withoutCredentials(`* ${time}${connection} ${event.type}${facts}`));

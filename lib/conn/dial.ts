@@ -67,13 +67,17 @@ export interface DialOptions {
 
 const FALLBACK_DELAY_MS = 250;
 
-/** What a dial reports on its way. None of it is called after its promise is settled. */
+/** What a dial reports on its way. Of a step that was under way when the dial ended, the failure is told last. */
 export interface DialTrace {
+  dnsStart(host: string): void;
   dnsDone(addresses: readonly string[]): void;
+  dnsFailed(error: unknown): void;
   connectStart(address: string, port: number): void;
   connectDone(attempt: DialAttempt): void;
   connected(): void;
+  tlsStart(): void;
   tlsDone(facts: TlsFacts): void;
+  tlsFailed(error: unknown): void;
 }
 
 /** A dial under way. */
@@ -201,6 +205,10 @@ class Dial<T> implements Dialing<T> {
   #deadlineAt = 0;
   #leaveSignal: () => void = () => {};
   #unreferenced = false;
+  /** The step whose start was told and whose end was not. */
+  #step: "dns" | "tls" | null = null;
+  /** What came secured was told of by the dial that gave it. */
+  #tunnelled = false;
 
   constructor(
     target: DialTarget,
@@ -245,6 +253,7 @@ class Dial<T> implements Dialing<T> {
 
   beginOver(stream: Duplex): void {
     this.#current = currentOf(stream);
+    this.#tunnelled = true;
     if (!this.#listen()) return;
     if (stream.destroyed) this.#fail(this.#dialError("its tunnel was closed", [], stream.errored ?? undefined));
     else if (this.#target.scheme === "https") this.#secureStream(stream);
@@ -302,6 +311,8 @@ class Dial<T> implements Dialing<T> {
     const current = this.#current;
     this.#settle();
     current?.destroy(reason);
+    if (this.#step === "dns") this.#trace?.dnsFailed(reason);
+    else if (this.#step === "tls") this.#trace?.tlsFailed(reason);
     this.#reject(reason);
   }
 
@@ -323,9 +334,13 @@ class Dial<T> implements Dialing<T> {
   #lookUp(): void {
     const { host } = this.#target;
     const lookup = this.#shared.options.lookup ?? lookUpAll;
+    this.#step = "dns";
+    this.#trace?.dnsStart(host);
+    if (this.#settled) return; // by the listener
     lookup(host).then(
       (addresses) => {
         if (this.#settled) return;
+        this.#step = null;
         this.#trace?.dnsDone(addresses.map(({ address }) => address));
         if (addresses.length === 0) this.#fail(this.#dialError("its name has no address", [], undefined));
         else this.#admit(interleave(addresses, this.#shared.families.get(host)));
@@ -552,6 +567,9 @@ class Dial<T> implements Dialing<T> {
     const { tls, options } = this.#shared;
     this.#phase = "tls";
     this.#limit(options.tlsHandshakeTimeout);
+    this.#step = "tls";
+    this.#trace?.tlsStart();
+    if (this.#settled) return; // by the listener
     once(socket, "secureConnect", (error) => {
       if (error !== null) discard(socket);
       if (this.#settled) return;
@@ -599,7 +617,10 @@ class Dial<T> implements Dialing<T> {
     this.#settle();
     if (this.#unreferenced) this.#product.unref(product);
     const tls = this.#product.tlsOf(product);
-    if (tls !== null) this.#trace?.tlsDone(tls);
+    if (tls !== null && (this.#step === "tls" || !this.#tunnelled)) {
+      if (this.#step === null) this.#trace?.tlsStart(); // a dialer has secured it, and its start is not known
+      this.#trace?.tlsDone(tls);
+    }
     this.#resolve(product);
   }
 }

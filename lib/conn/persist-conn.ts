@@ -14,6 +14,7 @@
 
 import type { Clock } from "../clock.ts";
 import { type CloseReason, ConnectionClosedError, HttpError, InvariantError, type TimeoutError } from "../errors.ts";
+import type { ConnectionInfo } from "../message/response.ts";
 import { TRACE_CONN } from "../trace.ts";
 import type { ParserLimits, ResponseHead } from "../wire/parser-events.ts";
 import { AsyncQueue } from "./async-queue.ts";
@@ -110,6 +111,11 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   /** How many exchanges it has carried to the end of their response. */
   get served(): number {
     return this.#served;
+  }
+
+  /** What `response.connection` would say of it now. */
+  get info(): ConnectionInfo {
+    return { ...this.#facts, reused: this.reused, served: this.#served };
   }
 
   /** Why it was closed, or null while it is open. */

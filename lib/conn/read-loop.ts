@@ -19,6 +19,7 @@ import {
   RemoteProtocolError,
   TimeoutError,
 } from "../errors.ts";
+import { headersOver } from "../message/headers.ts";
 import { TRACE_CONN } from "../trace.ts";
 import type { FieldLines, ParserLimits, ResponseHead, ResponseSink } from "../wire/parser-events.ts";
 import { ResponseParser } from "../wire/response-parser.ts";
@@ -203,7 +204,10 @@ export class ReadLoop implements ResponseSink, BodyHost {
   information(head: ResponseHead): void {
     const exchange = this.#exchange;
     if (exchange === null || this.#state.name === "closed") return;
-    if (exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "information", status: head.status }, this.#now);
+    if (exchange.trace.mask & TRACE_CONN) {
+      const { status, fields } = head;
+      exchange.trace.emit({ type: "information", status, headers: () => headersOver(fields) }, this.#now);
+    }
     if (head.status === 100) this.#host.continueWriting();
     exchange.onInformation?.(head);
   }

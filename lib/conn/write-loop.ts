@@ -133,7 +133,7 @@ export class WriteLoop {
     }
     switch (this.#hand(exchange, data, bytes)) {
       case "ok":
-        this.#sent(exchange);
+        this.#wholeSent(exchange);
         return null;
       case "full":
         this.#whole = exchange;
@@ -242,6 +242,11 @@ export class WriteLoop {
     }
     exchange.bytesSubmitted += bytes;
     if (answer === "ok") this.#unsureBytes = 0;
+    if (first && exchange.trace.mask & TRACE_CONN) {
+      const { text } = exchange.outgoing;
+      exchange.trace.emit({ type: "request-head", fields: () => fieldsOf(text) });
+       if (this.#over) return "failed"; // by a listener
+    }
     return answer;
   }
 
@@ -283,6 +288,11 @@ export class WriteLoop {
 
   #continue(ms: number): Promise<void> {
     if (ms === 0) return Promise.resolve();
+    const trace = this.#exchange?.trace;
+    if (trace !== undefined && trace.mask & TRACE_CONN) {
+      trace.emit({ type: "continue-wait" });
+      if (this.#over) return Promise.resolve(); // by a listener
+    }
     this.#awaiting = "continue";
     this.#deadline.reset(ms);
     return this.#sleep();
@@ -350,7 +360,13 @@ export class WriteLoop {
     this.#whole = null;
     if (exchange === null || this.#over) return;
     if (this.#awaiting === "kernel") this.#awake();
-    this.#sent(exchange);
+    this.#wholeSent(exchange);
+  }
+
+  #wholeSent(exchange: Exchange): void {
+    const bytes = exchange.outgoingBody?.memory?.length ?? 0;
+    if (bytes > 0 && exchange.trace.mask & TRACE_BODY) exchange.trace.emit({ type: "body-sent", bytes });
+    if (!this.#over) this.#sent(exchange); // a listener may have ended it
   }
 
   /** Writes no more of the request in flight. */
@@ -372,6 +388,15 @@ export class WriteLoop {
     this.#awake();
     this.#deadline.cancel();
   }
+}
+
+/** The fields of a head as it was written: every line behind the first, up to the empty one. */
+function fieldsOf(text: string): (readonly [string, string])[] {
+  const lines = text.split("\r\n").slice(1, -2);
+  return lines.map((line) => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 2)] as const; // the writer sets one blank behind it
+  });
 }
 
 function lengthError(peer: string, declared: number, sent: string): LocalProtocolError {

@@ -1,13 +1,15 @@
 /**
  * When what happened in one call: the shape of `response.timings`. Milliseconds since the call; null where it did not
- * happen. Made anew at each look, so an answer whose body still flows has `end: null` now and a number later.
+ * happen. Made anew at each look, so an answer whose body still flows has `end: null` now and a number later. Of a
+ * request that was sent again they are those of its last attempt; of a redirected one, those of its last hop. With a
+ * proxy `dns` and `connect` are the proxy's, and `tls` is the last handshake: the target's, where there is one.
  */
 export interface Timings {
   /** Milliseconds since the epoch at which the call began. */
   readonly startedAt: number;
   /** It asked the pool for a connection. */
   readonly queued: number | null;
-  /** Name resolution ended (only where this call waited for a dial of its own). */
+  /** Name resolution ended; this, `connect` and `tls` are null where the connection was not dialed for this call. */
   readonly dns: number | null;
   /** The TCP or unix connection stood. */
   readonly connect: number | null;

@@ -311,6 +311,7 @@ export class Pool<C, T = unknown> {
   }
 
   #lend(at: PerKey<C, T>, slot: Slot<C>, now: number): void {
+    slot.idledMs = slot.state === "idle" ? Math.max(0, now - slot.since) : null;
     slot.move("busy", now);
     at.busy.push(slot.place);
   }

@@ -34,6 +34,8 @@ export class Slot<C> {
   conn: C | null = null;
   /** It has been in the pool, used or not, or was dialed for another request than the one that got it. */
   reused = false;
+  /** How long it was idle before it was lent, in ms by the wall clock; null where it did not come out of the pool. */
+  idledMs: number | null = null;
   /** When it came into its state, by the wall clock, in ms. */
   since: number;
 

@@ -94,6 +94,10 @@ async function echo(conduit: Conduit, sink = new Recorder()): Promise<Recorder> 
 
 class TraceLog implements DialTrace {
   readonly log: string[] = [];
+  dnsStart(): void {}
+  dnsFailed(): void {}
+  tlsStart(): void {}
+  tlsFailed(): void {}
   dnsDone(addresses: readonly string[]): void {
     this.log.push(`dns ${addresses}`);
   }

@@ -104,17 +104,21 @@ describe("Dialer.start() for https", () => {
     const { port, secured } = await tlsServer({ ...good, ALPNProtocols: ["h2", "http/1.1"] });
     const seen: (TlsFacts | string)[] = [];
     const trace: DialTrace = {
+      dnsStart() {},
       dnsDone() {},
+      dnsFailed() {},
       connectStart() {},
       connectDone() {},
       connected: () => void seen.push("connected"),
+      tlsStart: () => void seen.push("tls"),
       tlsDone: (facts) => void seen.push(facts),
+      tlsFailed() {},
     };
     const conduit = await dialed(dialerOf({ ca }), https(port), trace);
     await echo(conduit);
     const facts = { protocol: "TLSv1.3", cipher: expect.stringMatching(/^TLS_/), alpn: "http/1.1", resumed: false };
     expect(conduit.facts).toMatchObject({ remoteAddress: "127.0.0.1", remotePort: port, tls: facts });
-    expect(seen).toEqual(["connected", facts]);
+    expect(seen).toEqual(["connected", "tls", facts]);
     expect(conduit.refusalProvesNothingWritten).toBe(false);
     expect(secured[0]).toMatchObject({ servername: "localhost", alpnProtocol: "http/1.1" });
   });

@@ -746,9 +746,11 @@ describe("the trace of a tunnel", () => {
       "dial-start",
       "connect-start",
       "connect-done",
+      "tls-start",
       "tls-done",
       "tunnel-start",
       "tunnel-done",
+      "tls-start",
       "tls-done",
       "dial-done",
     ]);

@@ -85,6 +85,7 @@ const FRESH = (n: number, c: number) => [
   `${n}.0 - dial-done: c${c}`,
   `${n}.1 c${c} pool-assigned: fresh`,
   `${n}.1 c${c} request-write`,
+  `${n}.1 c${c} request-head`,
   `${n}.1 c${c} request-sent`,
 ];
 const ANSWERED = (n: number, c: number, attempt = 1) => [
@@ -103,7 +104,12 @@ describe("the trace of", () => {
     await conn.readHead();
     conn.reply(OK);
     await (await first).bytes();
-    expect(log.take()).toEqual([...FRESH(1, 1), ...ANSWERED(1, 1), "- c1 connection-idle"]);
+    expect(log.take()).toEqual([
+      ...FRESH(1, 1),
+      ...ANSWERED(1, 1),
+      "- c1 connection-idle",
+      "1.1 c1 connection-returned",
+    ]);
 
     const second = peer.client.get(peer.url());
     await conn.readHead();
@@ -114,9 +120,11 @@ describe("the trace of", () => {
       "2.0 - pool-wait: 1 idle, 0 waiting, 0 dials",
       "2.1 c1 pool-assigned: reused, served 1",
       "2.1 c1 request-write",
+      "2.1 c1 request-head",
       "2.1 c1 request-sent",
       ...ANSWERED(2, 1),
       "- c1 connection-idle",
+      "2.1 c1 connection-returned",
     ]);
   });
 
@@ -175,9 +183,11 @@ describe("the trace of", () => {
       "2.0 - dial-done: c2",
       "2.1 c2 pool-assigned: fresh",
       "2.1 c2 request-write",
+      "2.1 c2 request-head",
       "2.1 c2 request-sent",
       ...ANSWERED(2, 2),
       "- c2 connection-idle",
+      "2.1 c2 connection-returned",
     ]);
   });
 
@@ -215,9 +225,11 @@ describe("the trace of", () => {
       "2.1 c1 dial-done: c2",
       "2.2 c2 pool-assigned: fresh",
       "2.2 c2 request-write",
+      "2.2 c2 request-head",
       "2.2 c2 request-sent",
       ...ANSWERED(2, 2, 2),
       "- c2 connection-idle",
+      "2.2 c2 connection-returned",
     ]);
   });
 
@@ -275,12 +287,33 @@ describe("the trace of", () => {
     expect(log.take().slice(6)).toEqual([
       "1.1 c1 pool-assigned: fresh",
       "1.1 c1 request-write",
+      "1.1 c1 request-head",
       "1.1 c1 body-sent: 5",
       "1.1 c1 first-byte",
       "1.1 c1 head: 413 length",
       "1.1 c1 body-data: 3",
       "1.1 c1 end",
       "1.1 c1 connection-closed: write-unfinished",
+    ]);
+  });
+
+  test.each([
+    ["a string", "some body"],
+    ["bytes", Buffer.from("some body")],
+  ])("a body of %s that goes out with its head", async (_, body) => {
+    const log = new Log();
+    await using peer = await scriptedPeer({ trace: { groups: ["connection", "body"], on: log.on } });
+    const call = peer.client.post(peer.url(), { body });
+    const conn = await peer.accept();
+    await conn.readHead();
+    await conn.expect("some body");
+    conn.reply("HTTP/1.1 204 No Content\r\n\r\n");
+    await (await call).bytes();
+    expect(log.take().slice(0, 4)).toEqual([
+      "1.1 c1 request-write",
+      "1.1 c1 request-head",
+      "1.1 c1 body-sent: 9",
+      "1.1 c1 request-sent",
     ]);
   });
 
@@ -321,10 +354,12 @@ describe("the trace of", () => {
       "1.0 - dial-start",
       "1.0 - connect-start",
       "1.0 - connect-done: connected",
+      "1.0 - tls-start",
       "1.0 - tls-done: TLSv1.3",
       "1.0 - dial-done: c1",
       "1.1 c1 pool-assigned: fresh",
       "1.1 c1 request-write",
+      "1.1 c1 request-head",
       "1.1 c1 request-sent",
       "1.1 c1 first-byte",
       "1.1 c1 information: 103",
@@ -332,6 +367,7 @@ describe("the trace of", () => {
       "1.1 c1 body-data: 2",
       "1.1 c1 end",
       "- c1 connection-idle",
+      "1.1 c1 connection-returned",
     ]);
   });
 });
@@ -352,13 +388,14 @@ describe("a listener", () => {
     await (await second).bytes();
     expect(mine.words).toEqual([
       "1.1 c1 request-write",
+      "1.1 c1 request-head",
       "1.1 c1 request-sent",
       "1.1 c1 first-byte",
       "1.1 c1 head: 200 length",
       "1.1 c1 end",
     ]);
     expect(new Set(all.events.map(({ type }) => type))).toEqual(
-      new Set(["call-start", "pool-wait", "pool-assigned", "connection-idle"]),
+      new Set(["call-start", "pool-wait", "pool-assigned", "connection-idle", "connection-returned"]),
     );
   });
 

@@ -460,6 +460,7 @@ describe("the transport of an upgraded connection", () => {
       "pool-wait call null",
       `pool-assigned call ${id}`,
       `request-write call ${id}`,
+      `request-head call ${id}`,
       `request-sent call ${id}`,
       `first-byte call ${id}`,
       `head call ${id}`,
