@@ -351,7 +351,7 @@ export class InvariantError extends HttpError {
  * Why a connection was closed, one word per cause.
  *
  * Not closed by us, or closed while idle: `server-closed-idle`, `idle-error`, `unsolicited-bytes`, `idle-timeout`,
- * `too-many-idle`, `too-many-idle-per-host`, `close-idle-connections`.
+ * `learned-idle-timeout` (asked for at an age at which its server is about to close it), `too-many-idle`, `too-many-idle-per-host`, `close-idle-connections`.
  * After an answer: `response-says-close`, `request-says-close`, `close-delimited`, `peer-half-closed`,
  * `write-unfinished`, `keep-alive-disabled`, `lenient-parse`.
  * Within an exchange: `aborted`, `timeout`, `protocol-error`, `socket-error`, `server-closed`, `body-error`,
@@ -364,6 +364,7 @@ export type CloseReason =
   | "idle-error"
   | "unsolicited-bytes"
   | "idle-timeout"
+  | "learned-idle-timeout"
   | "too-many-idle"
   | "too-many-idle-per-host"
   | "close-idle-connections"

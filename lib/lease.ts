@@ -49,8 +49,11 @@ export class Lease implements ConnOwner {
   readonly conn: PersistConn;
   readonly #host: LeaseHost;
   exchange: Exchange | null = null;
+  /** Its key, for people. */
+  readonly shownKey: string;
 
-  constructor(host: LeaseHost, slot: Slot<Lease>, conduit: Conduit, { target, proxy }: Way) {
+  constructor(host: LeaseHost, slot: Slot<Lease>, conduit: Conduit, { target, proxy, shownKey }: Way) {
+    this.shownKey = shownKey;
     this.#host = host;
     this.slot = slot;
     this.conn = new PersistConn({

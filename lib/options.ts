@@ -52,6 +52,11 @@ export interface TransportOptions extends CallTimeLimits {
   maxIdleConns?: number;
   /** An idle connection lives this long, or less where the server's `Keep-Alive: timeout` says so. Default 90 s. */
   idleConnTimeout?: number;
+  /**
+   * Learns from closes how long a server keeps idle connections: after two at about the same age, those older than 0.8 of
+   * it are not given out. Default true.
+   */
+  learnIdleTimeout?: boolean;
   /** Whether connections are reused at all. Default true; false says `Connection: close`. */
   keepAlive?: boolean;
   /** Bytes of all heads of one exchange: 1xx, final and trailers. Default 256 KiB. HeaderLimitError. */
@@ -169,6 +174,7 @@ export const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   maxIdleConnsPerHost: "count",
   maxIdleConns: "count",
   idleConnTimeout: "duration",
+  learnIdleTimeout: "boolean",
   keepAlive: "boolean",
   maxResponseHeaderBytes: "count",
   maxResponseHeaders: "count",
@@ -262,6 +268,7 @@ export const DEFAULTS: ResolvedOptions = {
   maxIdleConnsPerHost: 256,
   maxIdleConns: 1024,
   idleConnTimeout: 90_000,
+  learnIdleTimeout: true,
   keepAlive: true,
   maxResponseHeaderBytes: 256 * 1024,
   maxResponseHeaders: 1000,

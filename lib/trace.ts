@@ -58,6 +58,13 @@ export type TraceDetail =
       readonly info: () => ConnectionInfo;
     }
   | { readonly type: "connection-idle" }
+  /** It was this call's turn to have it, but its server has closed others at about that age; it is closed instead. */
+  | {
+      readonly type: "connection-passed-over";
+      readonly id: number;
+      readonly idleMs: number;
+      readonly closesAfterMs: number;
+    }
   /** The exchange is over and its connection went back: into the pool, or it was closed there, for the reason told. */
   | { readonly type: "connection-returned"; readonly refused: CloseReason | null }
   // dial
@@ -179,6 +186,7 @@ const GROUP_OF: Record<TraceDetail["type"], number> = {
   "pool-assigned": TRACE_POOL,
   "connection-idle": TRACE_POOL,
   "connection-returned": TRACE_POOL,
+  "connection-passed-over": TRACE_POOL,
   "dial-start": TRACE_DIAL,
   "dns-start": TRACE_DIAL,
   "dns-done": TRACE_DIAL,

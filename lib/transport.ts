@@ -20,6 +20,7 @@ import { inspectCustom, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
 import { type ResolvedOptions, resolveOptions, type TransportOptions } from "./options.ts";
+import { IdleLessons, type LearnedIdle } from "./pool/idle-lessons.ts";
 import { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
 import { NO_CALL, ownCall, type RoundTripCall, type RoundTripper } from "./round-tripper.ts";
@@ -40,6 +41,8 @@ export interface TransportStats {
   readonly dialsFailed: number;
   readonly calls: number;
   readonly retries: number;
+  /** Ages at which servers close idle connections, as far as was learned (option learnIdleTimeout). */
+  readonly learnedIdle: readonly LearnedIdle[];
   /** Connections closed, by reason. */
   readonly closed: Readonly<Partial<Record<CloseReason, number>>>;
 }
@@ -114,6 +117,7 @@ class Core implements CallHost, LeaseHost {
   readonly tracer: Tracer;
   readonly ways: Ways;
   readonly pool: Pool<Lease, Call>;
+  readonly #lessons: IdleLessons | null;
   readonly #dialer: Dialer;
   readonly #dials = new Map<Slot<Lease>, DialInProgress>();
   readonly #leases = new Set<Lease>();
@@ -133,6 +137,7 @@ class Core implements CallHost, LeaseHost {
     this.tracer = tracerOf(options.trace);
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
+    this.#lessons = options.learnIdleTimeout ? new IdleLessons() : null;
     this.pool = new Pool(
       {
         maxConnsPerHost: options.maxConnsPerHost,
@@ -150,8 +155,14 @@ class Core implements CallHost, LeaseHost {
         detachDial: (slot) => this.#dials.get(slot)?.detach(),
         attachDial: (slot) => this.#dials.get(slot)?.attach(),
         idle: (slot, ms) => (slot.conn as Lease).idle(ms), // an idle slot has its connection
+        passedOver: ({ conn }, { target: { trace } }, idleMs, closesAfterMs) => {
+          if (!(trace.mask & TRACE_POOL)) return;
+          const { id } = (conn as Lease).conn; // an idle slot has its connection
+          trace.emit({ type: "connection-passed-over", id, idleMs, closesAfterMs });
+        },
         close: (lease, _slot, reason) => lease.conn.close(reason),
       },
+      { lessons: this.#lessons },
     );
   }
 
@@ -245,8 +256,17 @@ class Core implements CallHost, LeaseHost {
     // One that had an exchange has told it on the trace of that.
     if (exchange === null && this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
     if (this.#dials.has(lease.slot)) return; // the slot is still its dial's
+    this.#learn(lease, reason);
     // An exchange that is about to fail may go again, and then the slot is its own: its call decides.
     if (!unsettled) this.pool.remove(lease.slot);
+  }
+
+  /** One that never served waits for its first request, which is another limit of the server's. */
+  #learn({ slot, conn, shownKey }: Lease, reason: CloseReason): void {
+    if (this.#lessons === null || slot.state !== "idle" || conn.served === 0) return;
+    if (reason !== "server-closed-idle" && reason !== "idle-error") return;
+    const now = this.clock.wallNow();
+    this.#lessons.closed(slot.key, shownKey, now - slot.since, now);
   }
 
   leaseHandedOver(lease: Lease, handover: Handover): void {
@@ -315,6 +335,7 @@ class Core implements CallHost, LeaseHost {
       idle,
       waiting,
       handedOver: this.#handedOver.size,
+      learnedIdle: this.#lessons?.learned(this.clock.wallNow()) ?? [],
       dialed: this.#dialed,
       dialsFailed: this.#dialsFailed,
       calls,

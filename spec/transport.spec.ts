@@ -173,6 +173,7 @@ describe("stats() and inspect", () => {
       waiting: 0,
       dialed: 0,
       handedOver: 0,
+      learnedIdle: [],
       dialsFailed: 0,
       calls: 0,
       retries: 0,

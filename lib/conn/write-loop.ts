@@ -245,7 +245,7 @@ export class WriteLoop {
     if (first && exchange.trace.mask & TRACE_CONN) {
       const { text } = exchange.outgoing;
       exchange.trace.emit({ type: "request-head", fields: () => fieldsOf(text) });
-       if (this.#over) return "failed"; // by a listener
+      if (this.#over) return "failed"; // by a listener
     }
     return answer;
   }

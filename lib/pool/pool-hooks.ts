@@ -20,8 +20,8 @@ export interface PoolLimits {
 }
 
 /**
- * How the pool acts. It has moved the slot before it calls, so what it calls may look at it. Only `close` (and a want's
- * `onConn` and `onError`) may call the pool before it returns.
+ * How the pool acts. It has moved the slot before it calls, so what it calls may look at it. Only `close` and `passedOver`
+ * (and a want's `onConn` and `onError`) may call the pool before they return.
  */
 export interface PoolHooks<C, T = unknown> {
   /** Wall-clock ms: goes on while the machine sleeps, so that it does not wake with dead connections that look fresh. */
@@ -36,6 +36,8 @@ export interface PoolHooks<C, T = unknown> {
   attachDial(slot: Slot<C>): void;
   /** Closes a connection whose slot is free already. A `remove()` for it is not needed, and does nothing. */
   close(conn: C, slot: Slot<C>, reason: CloseReason): void;
+  /** This idle connection would have been the want's, but it is too old; `close` follows. May call the pool. */
+  passedOver?(slot: Slot<C>, want: WantConn<C, T>, idleMs: number, closesAfterMs: number): void;
   /** `Clock.turn`. */
   turn(fire: (batch: number) => void): void;
   /** `Clock.batch`. */

@@ -23,6 +23,7 @@
  */
 
 import { type CloseReason, InvariantError } from "../errors.ts";
+import type { IdleLessons } from "./idle-lessons.ts";
 import { LinkedList } from "./linked-list.ts";
 import { PerKey } from "./per-key.ts";
 import type { KeyState, PoolHooks, PoolLimits, PoolStats } from "./pool-hooks.ts";
@@ -40,6 +41,7 @@ export class Pool<C, T = unknown> {
   readonly #hooks: PoolHooks<C, T>;
   readonly #pooling: boolean;
   readonly #checking: boolean;
+  readonly #lessons: IdleLessons | null;
   readonly #keys = new Map<string, PerKey<C, T>>();
   /** All idle connections, least recently used first. */
   readonly #lru = new LinkedList<Slot<C>>();
@@ -57,12 +59,20 @@ export class Pool<C, T = unknown> {
   #outside = 0;
   readonly #fire = (at: PerKey<C, T>, batch: number): void => this.#endTurn(at, batch);
 
-  /** @param options.check look at the invariant after each move, which takes O(everything): for specs and fuzzers */
-  constructor(limits: PoolLimits, hooks: PoolHooks<C, T>, options: { check?: boolean } = {}) {
+  /**
+   * @param options.check look at the invariant after each move, which takes O(everything): for specs and fuzzers
+   * @param options.lessons says which idle connections are too old to be given out
+   */
+  constructor(
+    limits: PoolLimits,
+    hooks: PoolHooks<C, T>,
+    options: { check?: boolean; lessons?: IdleLessons | null } = {},
+  ) {
     this.#limits = limits;
     this.#hooks = hooks;
     this.#pooling = limits.keepAlive && limits.maxIdleConnsPerHost > 0;
     this.#checking = options.check ?? false;
+    this.#lessons = options.lessons ?? null;
   }
 
   /** Waits for a connection. After close() it fails at once, before this returns. */
@@ -300,6 +310,11 @@ export class Pool<C, T = unknown> {
           this.#shut(slot, "idle-timeout");
           continue;
         }
+        const closesAfter = this.#lessons?.tooOld(at.key, now - slot.since, now) ?? null;
+        if (closesAfter !== null) {
+          this.#passOver(slot, want, now, closesAfter);
+          continue;
+        }
         this.#lend(at, slot, now); // first of all: a slot in no list would look free
         const dial = this.#leave(at, want);
         if (dial !== null) this.#orphan(at, dial, at.spare);
@@ -367,6 +382,19 @@ export class Pool<C, T = unknown> {
     // would else close connections for which requests wait.
     if (at.idle.size >= this.#limits.maxIdleConnsPerHost + at.wants.size) return "too-many-idle-per-host";
     return null;
+  }
+
+  /** The server is about to close it: a request on it would be lost, or sent again. */
+  #passOver(slot: Slot<C>, want: WantConn<C, T>, now: number, closesAfter: number): void {
+    const idleMs = now - slot.since;
+    slot.move("closed", now);
+    this.#outside++;
+    try {
+      this.#hooks.passedOver?.(slot, want, idleMs, closesAfter);
+    } finally {
+      this.#outside--;
+    }
+    this.#shut(slot, "learned-idle-timeout");
   }
 
   #closeIdleOne(at: PerKey<C, T>, slot: Slot<C>, reason: CloseReason): void {
