@@ -112,11 +112,18 @@ export class RemoteProtocolError extends HttpError {
   readonly offset: number;
   /** Some bytes around it, as latin1 with everything but printable ASCII escaped. */
   readonly excerpt: string;
-  constructor(message: string, detail: { reason: string; offset: number; excerpt: string }, facts?: ErrorFacts) {
+  /** The flag of the option `lenient` that would have let it pass; absent where none would. */
+  declare readonly lenient?: string;
+  constructor(
+    message: string,
+    detail: { reason: string; offset: number; excerpt: string; lenient?: string | null },
+    facts?: ErrorFacts,
+  ) {
     super(message, facts);
     this.reason = detail.reason;
     this.offset = detail.offset;
     this.excerpt = detail.excerpt;
+    if (detail.lenient != null) this.lenient = detail.lenient;
   }
 }
 

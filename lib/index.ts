@@ -46,9 +46,10 @@ export {
   type ProxyExplanation,
   proxyFromEnvironment,
 } from "./proxy/environment.ts";
-export { readResponse } from "./read-response.ts";
+export { type ReadResponseOptions, readResponse } from "./read-response.ts";
 export { type CheckRedirect, errUseLastResponse, type RedirectOptions } from "./redirect-options.ts";
 export type { CallDeadline, Information, RoundTripCall, RoundTripper } from "./round-tripper.ts";
 export type { TraceEvent, TraceGroup, TraceListener, TraceOption } from "./trace.ts";
 export { Transport, type TransportStats } from "./transport.ts";
+export type { LenientFlag, LenientOptions } from "./wire/lenient.ts";
 export { writeRequest } from "./write-request.ts";

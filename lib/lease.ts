@@ -16,6 +16,7 @@ import type { ResolvedOptions } from "./options.ts";
 import type { Slot } from "./pool/slot.ts";
 import { TRACE_POOL } from "./trace.ts";
 import { authorityOf, type Way } from "./way.ts";
+import { lenientMask } from "./wire/lenient.ts";
 
 /** The server's word on how long it keeps an idle connection is taken with a margin: its clock started earlier. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
@@ -65,6 +66,7 @@ export class Lease implements ConnOwner {
         headBytesMax: host.options.maxResponseHeaderBytes,
         headerCountMax: host.options.maxResponseHeaders,
         informationMax: host.options.max1xxResponses,
+        lenient: lenientMask(host.options.lenient),
       },
       peer: peerOf(target),
       ...(proxy === null ? {} : { proxy: proxy.shown }),

@@ -11,6 +11,7 @@ import type { TlsOptions } from "./conn/tls.ts";
 import type { Headers, HeadersInit } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
 import type { TraceGroup, TraceOption } from "./trace.ts";
+import { LENIENT_NAMES, type LenientOptions } from "./wire/lenient.ts";
 
 /** Time limits that may be set for the transport and again for one call. */
 export interface CallTimeLimits {
@@ -90,6 +91,11 @@ export interface TransportOptions extends CallTimeLimits {
    * from truncation. Default false.
    */
   requireFraming?: boolean;
+  /**
+   * What may pass that breaks HTTP, by name: `{ optionalCrBeforeLf: true }`. The connection is closed after a response for
+   * which it was needed. Default: none. RemoteProtocolError, whose `lenient` names the flag that was missing.
+   */
+  lenient?: LenientOptions;
   /** The User-Agent field; "" leaves it out. Default `persistconn/VERSION`. */
   userAgent?: string;
   /** What `tls.connect` is given for targets, and `pins`; one secure context is made of it, once. Default: none, so Node's own. TlsError. */
@@ -157,7 +163,8 @@ type Kind =
   | "redirect"
   | "policy"
   | "proxy"
-  | "fields";
+  | "fields"
+  | "lenient";
 
 /** Every option of a Transport, and what it must be. */
 export const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
@@ -185,6 +192,7 @@ export const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   decompress: "boolean",
   maxDecompressRatio: "count",
   requireFraming: "boolean",
+  lenient: "lenient",
   userAgent: "string",
   tls: "object",
   proxyTls: "object",
@@ -238,6 +246,7 @@ export const CALL_KINDS: Readonly<Record<string, Kind>> = {
 
 /** What has no default, and stays absent where it was. */
 type Absent =
+  | "lenient"
   | "tls"
   | "proxyTls"
   | "dial"
@@ -284,6 +293,7 @@ export const DEFAULTS: ResolvedOptions = {
   requireFraming: false,
   userAgent: `persistconn/${VERSION}`,
   // Named, so that what a prototype brings along is not taken for the caller's.
+  lenient: undefined,
   tls: undefined,
   proxyTls: undefined,
   dial: undefined,
@@ -387,6 +397,15 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
     case "fields":
       if (typeof value === "function" || (typeof value === "object" && value !== null)) return;
       throw wrongType(name, "what headers can be made of, or a function", value);
+    case "lenient":
+      if (typeof value !== "object" || value === null) throw wrongType(name, "an object of flags", value);
+      for (const [flag, on] of Object.entries(value)) {
+        if (!(LENIENT_NAMES as readonly string[]).includes(flag)) {
+          throw unknownOption(`lenient.${flag}`, LENIENT_NAMES, "lenient.");
+        }
+        if (on !== undefined && typeof on !== "boolean") throw wrongType(`lenient.${flag}`, "a boolean", on);
+      }
+      return;
     case "object":
       if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
       return;

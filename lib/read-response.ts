@@ -11,6 +11,7 @@
  */
 
 import { ConnectionClosedError } from "./errors.ts";
+import { unknownOption, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
 import { type BodyReader, RequestBody } from "./message/request-body.ts";
 import {
@@ -22,7 +23,8 @@ import {
   responseOf,
   type Timings,
 } from "./message/response.ts";
-import { resolveOptions } from "./options.ts";
+import { checkOption, resolveOptions } from "./options.ts";
+import { type LenientOptions, lenientMask } from "./wire/lenient.ts";
 import type { FieldLines, ParserLimits, ResponseHead, ResponseSink } from "./wire/parser-events.ts";
 import { ResponseParser } from "./wire/response-parser.ts";
 
@@ -39,16 +41,32 @@ export type ResponseInput =
  * as it is asked for.
  *
  * @param request what is answered: its method says whether there is a body (RFC 9112 §6.3). Default: a GET
+ * @throws (rejects) {TypeError} an option that does not exist or is of the wrong type
  * @throws {RemoteProtocolError} that is not HTTP/1.1; {HeaderLimitError} too much of it; {ConnectionClosedError} it ends
  *   before the head does; and the source's own error
  */
 export async function readResponse(
   source: ResponseInput,
   request?: Request | { readonly method: string },
+  options: ReadResponseOptions = {},
 ): Promise<Response> {
-  const reading = new Reading(RequestBody.from(source).open(), request);
+  checkOptions(options);
+  const reading = new Reading(RequestBody.from(source).open(), request, options.lenient);
   await reading.begin();
   return responseOf(reading);
+}
+
+/** Options of `readResponse`. */
+export interface ReadResponseOptions {
+  /** What may pass that breaks HTTP; as the option of a Transport. Default: none. RemoteProtocolError. */
+  readonly lenient?: LenientOptions;
+}
+
+/** @throws {TypeError} */
+function checkOptions(options: ReadResponseOptions): void {
+  if (typeof options !== "object" || options === null) throw wrongType("options", "an object", options);
+  for (const name of Object.keys(options)) if (name !== "lenient") throw unknownOption(name, ["lenient"]);
+  if (options.lenient !== undefined) checkOption("lenient", "lenient", options.lenient);
 }
 
 /** Gives the parser's memory back when a response was dropped without being read or closed. */
@@ -85,12 +103,16 @@ class Reading implements ResponseBacking, BodySource {
     end: () => this.#finish("ended"),
   };
 
-  constructor(reader: BodyReader, request: Request | { readonly method: string } | undefined) {
+  constructor(
+    reader: BodyReader,
+    request: Request | { readonly method: string } | undefined,
+    lenient: LenientOptions | undefined,
+  ) {
     this.#reader = reader;
     this.#method = request?.method ?? "GET";
     this.request = request instanceof Request ? request : null;
     this.url = this.request?.url ?? "";
-    this.#parser = new ResponseParser(parserLimits());
+    this.#parser = new ResponseParser({ ...parserLimits(), lenient: lenientMask(lenient) });
     abandoned.register(this, this.#parser, this);
     this.#parser.begin(this.#method);
   }

@@ -324,7 +324,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
     if (exchange !== this.#exchange || this.#state.name !== "body") return;
     const head = exchange.responseHead as ResponseHead; // in the state "body" the head was delivered
     const left = head.contentLength === null ? 0 : head.contentLength - this.#bodyBytes;
-    const endless = head.framing === "close" || left > DRAIN_BYTES_MAX || !head.keepAlive;
+    const endless = head.framing === "close" || left > DRAIN_BYTES_MAX || !head.keepAlive || this.#parser.wasLenient;
     if (endless || !this.#host.requestWritten) return this.#host.close("body-closed-early");
     if (this.#paused) this.#resume();
     this.#await("drain", DRAIN_MS_MAX);
@@ -346,7 +346,8 @@ export class ReadLoop implements ResponseSink, BodyHost {
     if (exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "end", bytes: exchange.bytesRead }, this.#now);
     this.#await("nothing", 0);
     let why = forbidden;
-    if (head.framing === "close") why = "close-delimited";
+    if (this.#parser.wasLenient) why = "lenient-parse";
+    else if (head.framing === "close") why = "close-delimited";
     else if (why === null && !head.keepAlive) why = "response-says-close";
     else if (why === null && exchange.outgoing.close) why = "request-says-close";
     else if (why === null && this.#sawEnd) why = "peer-half-closed";

@@ -16,6 +16,8 @@ import { ByteHoard } from "./byte-hoard.ts";
 import { excerpt, excerptOfText } from "./excerpt.ts";
 import type { ExchangeBudget } from "./exchange-budget.ts";
 import { TextFieldLines } from "./field-lines.ts";
+import { normalizeLineEnds } from "./head-normalizer.ts";
+import { type LenientFlag, lenientHint, lets } from "./lenient.ts";
 import { SPAN_NUMBERS } from "./llhttp/binding.ts";
 import type { FieldLines, ResponseSink } from "./parser-events.ts";
 
@@ -146,9 +148,14 @@ export class ChunkedDecoder {
   /** Bytes of the encoded body before the current `decode` call. */
   #offset = 0;
   #trailer: ByteHoard | null = null;
+  /** What may pass; null: nothing, and nobody can change that. */
+  readonly #lenient: number | null;
+  /** Something was let pass that is wrong. */
+  wasLenient = false;
 
-  constructor(budget: ExchangeBudget) {
+  constructor(budget: ExchangeBudget, lenient: number | null) {
     this.#budget = budget;
+    this.#lenient = lenient;
   }
 
   /** Whether the body was read to its end. */
@@ -194,8 +201,7 @@ export class ChunkedDecoder {
       } else if (this.#state >= TRAILER_LINE) {
         if (this.#state === DONE) return pos;
         pos = this.#readTrailer(view, start, pos, end, sink);
-      } else {
-        this.#readLineEnd(view[pos]!, view, start, pos, end);
+      } else if (this.#readLineEnd(view[pos]!, view, start, pos, end)) {
         pos++;
       }
     }
@@ -210,11 +216,18 @@ export class ChunkedDecoder {
     while (pos < stop && state < LINE_LF) {
       const byte = view[pos]!;
       const next = LINE_MOVES[state * CLASSES + CLASS_OF[byte]!]!;
-      if (next === REFUSED) throw this.#refusal(lineReason(state, byte), view, start, pos, end);
+      if (next === REFUSED) {
+        const flag = lineFlag(state, byte);
+        if (flag === null || !this.#lets(flag))
+          throw this.#refusal(lineReason(state, byte), view, start, pos, end, flag);
+        state = LINE_LF;
+        if (byte === 13) pos++; // an LF ends the line itself
+        break;
+      }
       if (next === SIZE) {
         this.#size = this.#size * 16 + hexValue(byte);
         if (this.#size > Number.MAX_SAFE_INTEGER) {
-          throw this.#refusal("chunk size above 2^53 (RFC 9112 §7.1)", view, start, pos, end);
+          throw this.#refusal("chunk size above 2^53 (RFC 9112 §7.1)", view, start, pos, end, null);
         }
       }
       state = next;
@@ -228,17 +241,25 @@ export class ChunkedDecoder {
     return pos;
   }
 
-  /** The single bytes between the parts of a chunk. */
-  #readLineEnd(byte: number, view: Uint8Array, start: number, pos: number, end: number): void {
+  /** The single bytes between the parts of a chunk; false where this one belongs to what follows. */
+  #readLineEnd(byte: number, view: Uint8Array, start: number, pos: number, end: number): boolean {
     if (this.#state === DATA_CR) {
-      if (byte !== 13) throw this.#refusal("chunk data without its CRLF (RFC 9112 §7.1)", view, start, pos, end);
-      this.#state = DATA_LF;
-      return;
+      if (byte === 13) {
+        this.#state = DATA_LF;
+        return true;
+      }
+      const flag = byte === 10 ? "optionalCrBeforeLf" : "optionalCrlfAfterChunk";
+      if (!this.#lets(flag))
+        throw this.#refusal("chunk data without its CRLF (RFC 9112 §7.1)", view, start, pos, end, flag);
+      this.#state = SIZE_START;
+      return byte === 10;
     }
-    if (byte !== 10) throw this.#refusal("bare CR in chunked framing (RFC 9112 §2.2)", view, start, pos, end);
+    if (byte !== 10 && !this.#lets("optionalLfAfterCr")) {
+      throw this.#refusal("bare CR in chunked framing (RFC 9112 §2.2)", view, start, pos, end, "optionalLfAfterCr");
+    }
     if (this.#state === DATA_LF) {
       this.#state = SIZE_START;
-      return;
+      return byte === 10;
     }
     // An honest peer sends larger chunks rather than longer lines, so what it may owe is small and paid back by data.
     this.#excess = Math.max(0, this.#excess + this.#lineBytes - CHUNK_ALLOWANCE - 2 * this.#size);
@@ -247,6 +268,13 @@ export class ChunkedDecoder {
     }
     this.#lineBytes = 0;
     this.#state = this.#size === 0 ? TRAILER_NEXT : IN_DATA;
+    return byte === 10;
+  }
+
+  #lets(flag: LenientFlag): boolean {
+    if (!lets(this.#lenient ?? 0, flag)) return false;
+    this.wasLenient = true;
+    return true;
   }
 
   /**
@@ -262,14 +290,21 @@ export class ChunkedDecoder {
     while (pos < stop && state !== DONE) {
       const byte = view[pos]!;
       if (state === TRAILER_LF) {
-        if (byte !== 10) throw this.#refusal("bare CR in a trailer (RFC 9112 §2.2)", view, start, pos, end);
         state = this.#size === 1 ? DONE : TRAILER_NEXT;
+        if (byte !== 10) {
+          const flag = "optionalLfAfterCr";
+          if (!this.#lets(flag))
+            throw this.#refusal("bare CR in a trailer (RFC 9112 §2.2)", view, start, pos, end, flag);
+          continue; // it belongs to what follows
+        }
       } else if (byte === 13) {
         // #size is free here: 1 marks that this CR stands on an empty line.
         this.#size = state === TRAILER_NEXT ? 1 : 0;
         state = TRAILER_LF;
       } else if (byte === 10) {
-        throw this.#refusal("bare LF in a trailer (RFC 9112 §2.2)", view, start, pos, end);
+        const flag = "optionalCrBeforeLf";
+        if (!this.#lets(flag)) throw this.#refusal("bare LF in a trailer (RFC 9112 §2.2)", view, start, pos, end, flag);
+        state = state === TRAILER_NEXT ? DONE : TRAILER_NEXT;
       } else {
         state = TRAILER_LINE;
       }
@@ -286,7 +321,7 @@ export class ChunkedDecoder {
     if (this.#trailer === null && pos - from === 2) return pos;
     this.#trailer ??= new ByteHoard();
     this.#trailer.append(view, from, pos);
-    const text = this.#trailer.text();
+    const text = this.wasLenient ? normalizeLineEnds(this.#trailer.text(), this.#lenient ?? 0) : this.#trailer.text();
     this.#trailer = null;
     this.#budget.headBytes -= text.length - 2;
     if (text.length > 2) sink.trailers(this.#trailerFields(text, this.#offset + pos - start - text.length));
@@ -318,16 +353,31 @@ export class ChunkedDecoder {
     return new TextFieldLines(text, spans, spans.length / SPAN_NUMBERS);
   }
 
-  #refusal(reason: string, view: Uint8Array, start: number, pos: number, end: number): RemoteProtocolError {
+  #refusal(
+    reason: string,
+    view: Uint8Array,
+    start: number,
+    pos: number,
+    end: number,
+    flag: LenientFlag | null,
+  ): RemoteProtocolError {
     const offset = this.#offset + pos - start;
-    const message = `Cannot read chunked response body: ${reason} at byte ${offset} of it`;
-    return new RemoteProtocolError(message, { reason, offset, excerpt: excerpt(view, pos, start, end) });
+    const lenient = this.#lenient === null ? null : flag;
+    const message = `Cannot read chunked response body: ${reason} at byte ${offset} of it${lenientHint(lenient)}`;
+    return new RemoteProtocolError(message, { reason, offset, excerpt: excerpt(view, pos, start, end), lenient });
   }
 
   #limit(option: string, limit: number, what: string, start: number, pos: number): HeaderLimitError {
     const message = `Cannot read chunked response body: more than ${limit} ${what}`;
     return new HeaderLimitError(option, limit, message, this.#offset + pos - start);
   }
+}
+
+/** What would let a byte of a chunk line pass: it ends the line where it may not. */
+function lineFlag(state: number, byte: number): LenientFlag | null {
+  const mayEnd = LINE_MOVES[state * CLASSES + C_CR] !== REFUSED;
+  if (byte === 10 && mayEnd) return "optionalCrBeforeLf";
+  return byte === 13 && state === BEFORE_SEMICOLON ? "spacesAfterChunkSize" : null;
 }
 
 function lineReason(state: number, byte: number): string {

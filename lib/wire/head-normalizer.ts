@@ -7,12 +7,22 @@
  * - the blanks after a Content-Length or Transfer-Encoding are cut, TAB among them (RFC 9110 §5.6.3), and so are empty
  *   members of a Transfer-Encoding list (RFC 9110 §5.6.1.2).
  *
- * What cannot be brought into that form is left as it is, for llhttp to refuse.
+ * What cannot be brought into that form is left as it is, for llhttp to refuse. Line ends that only a leniency lets pass
+ * become CRLF here, so that whatever follows sees the same lines.
  */
 
 import { cutBlanks } from "./abnf.ts";
+import { lets } from "./lenient.ts";
 
 const FRAMING_FIELD = /^(content-length|transfer-encoding):([^\r]*)$/i;
+
+/** Line ends as RFC 9112 §2.2 has them, of those that `lenient` lets pass. */
+export function normalizeLineEnds(text: string, lenient: number): string {
+  let lines = text;
+  if (lets(lenient, "optionalLfAfterCr")) lines = lines.replace(/\r(?!\n)/g, "\r\n");
+  if (lets(lenient, "optionalCrBeforeLf")) lines = lines.replace(/(?<!\r)\n/g, "\r\n");
+  return lines;
+}
 
 /** @param head latin1, from the status line to the empty line */
 export function normalizeHead(head: string): string {

@@ -56,4 +56,6 @@ export interface ParserLimits {
   readonly headerCountMax: number;
   /** `max1xxResponses`, default 32. */
   readonly informationMax: number;
+  /** What may pass, as made by `lenientMask`; absent: nothing, and errors do not say what could. */
+  readonly lenient?: number;
 }

@@ -9,6 +9,7 @@
 
 import { cutBlanks } from "./abnf.ts";
 import { TextFieldLines } from "./field-lines.ts";
+import { type LenientFlag, lets } from "./lenient.ts";
 import { SPAN_NUMBERS, type SpanStore } from "./llhttp/binding.ts";
 import type { FieldLines, ResponseFraming, ResponseHead } from "./parser-events.ts";
 
@@ -17,9 +18,12 @@ export class HeadRefusal {
   readonly reason: string;
   /** In bytes from the start of the head. */
   readonly offset: number;
-  constructor(reason: string, offset: number) {
+  /** What would have let it pass. */
+  readonly lenient: LenientFlag | null;
+  constructor(reason: string, offset: number, lenient: LenientFlag | null = null) {
     this.reason = reason;
     this.offset = offset;
+    this.lenient = lenient;
   }
 }
 
@@ -85,6 +89,7 @@ const found = {
  * @param bytes holds the same head from `base` on; lent. (Bytes compare three times as fast as characters.)
  * @param spans as the parser found them; copied
  * @param closing whether a 1xx before it said close: that holds for the connection (RFC 9112 §9.6)
+ * @param lenient what may pass, as made by `lenientMask`
  * @throws {HeadRefusal}
  */
 export function interpretHead(
@@ -94,9 +99,10 @@ export function interpretHead(
   spans: SpanStore,
   kind: RequestKind,
   closing: boolean,
+  lenient: number,
 ): ResponseHead {
   const status = spans.status;
-  const minorVersion = minorVersionOf(bytes, base);
+  const minorVersion = minorVersionOf(bytes, base, lenient);
   if (status < 100) throw new HeadRefusal("status below 100 (RFC 9110 §15)", 9);
   const statusText = reasonPhrase(text, bytes, base, spans.fields > 0 ? spans.array[0]! - 2 : text.length - 4);
 
@@ -117,10 +123,9 @@ export function interpretHead(
     // the fields describe what a GET would have got (HEAD, 304) they say nothing of the kind (RFC 9110 §8.6).
     if ((status < 200 || status === 204) && (found.codings > 0 || (contentLength ?? 0) > 0)) keepAlive = false;
   } else if (found.codings > 0) {
-    requireChunked(bytes, base);
-    framing = "chunked";
+    framing = codingOf(text, bytes, base, spans, lenient);
     // RFC 9112 §6.1: chunked from an HTTP/1.0 sender is faulty framing; read it, and use the connection no more.
-    if (minorVersion === 0) keepAlive = false;
+    if (minorVersion === 0 || framing === "close") keepAlive = false;
   } else if (contentLength !== null) {
     framing = contentLength === 0 ? "none" : "length";
   } else {
@@ -161,10 +166,13 @@ function copySpans(spans: SpanStore): number[] {
  * HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 §2.3). llhttp also lets HTTP/0.9 and 2.0, RTSP and ICE pass; of those
  * that it lets pass, only HTTP begins with an H.
  */
-function minorVersionOf(bytes: Uint8Array, base: number): 0 | 1 {
+function minorVersionOf(bytes: Uint8Array, base: number, lenient: number): 0 | 1 {
   const minor = bytes[base + 7]! - ZERO;
-  if (bytes[base] === H && bytes[base + 5] === ONE && (minor === 0 || minor === 1)) return minor;
-  throw new HeadRefusal("version other than HTTP/1.1 and HTTP/1.0 (RFC 9112 §2.3)", 0);
+  const isHttp = bytes[base] === H;
+  if (isHttp && bytes[base + 5] === ONE && (minor === 0 || minor === 1)) return minor;
+  // Whoever says a higher one can be read as 1.1, a lower one as 1.0 (RFC 9110 §2.5).
+  if (isHttp && lets(lenient, "version")) return bytes[base + 5]! >= ONE ? 1 : 0;
+  throw new HeadRefusal("version other than HTTP/1.1 and HTTP/1.0 (RFC 9112 §2.3)", 0, isHttp ? "version" : null);
 }
 
 /**
@@ -176,12 +184,14 @@ function minorVersionOf(bytes: Uint8Array, base: number): 0 | 1 {
 function reasonPhrase(text: string, bytes: Uint8Array, base: number, end: number): string {
   for (let i = 13; i < end; i++) {
     const c = bytes[base + i]!;
-    if (c === CR) throw new HeadRefusal(BARE_CR, i);
+    if (c === CR) throw new HeadRefusal(BARE_CR, i, "optionalLfAfterCr");
     if ((c < 32 && c !== TAB) || c === 127) {
       throw new HeadRefusal("control byte in the reason phrase (RFC 9112 §4)", i);
     }
   }
-  if (bytes[base + end] !== CR || bytes[base + end + 1] !== LF) throw new HeadRefusal(BARE_CR, end);
+  if (bytes[base + end] !== CR || bytes[base + end + 1] !== LF) {
+    throw new HeadRefusal(BARE_CR, end, "optionalLfAfterCr");
+  }
   if (end === 15 && bytes[base + 13] === O && bytes[base + 14] === K) return "OK";
   return end > 13 ? text.slice(13, end) : "";
 }
@@ -285,13 +295,42 @@ function lengthOf(bytes: Uint8Array, base: number, start: number, end: number): 
 }
 
 /** We sent no TE that allows more, so chunked, once and alone, is all that may be there (RFC 9112 §6.1, §7.1). */
-function requireChunked(bytes: Uint8Array, base: number): void {
+function codingOf(
+  text: string,
+  bytes: Uint8Array,
+  base: number,
+  spans: SpanStore,
+  lenient: number,
+): "chunked" | "close" {
   const { codings, codingStart, codingEnd } = found;
-  if (codings > 1) throw new HeadRefusal("more than one Transfer-Encoding (RFC 9112 §6.1)", codingStart);
-  if (codingEnd === codingStart) throw new HeadRefusal("empty Transfer-Encoding (RFC 9112 §6.1)", codingStart);
-  if (!isText(bytes, base + codingStart, codingEnd - codingStart, CHUNKED)) {
-    throw new HeadRefusal("transfer coding other than one chunked (RFC 9112 §6.1, §7)", codingStart);
+  const isChunked = codings === 1 && isText(bytes, base + codingStart, codingEnd - codingStart, CHUNKED);
+  if (isChunked) return "chunked";
+  // What is let pass is framed as RFC 9112 §6.3 says: chunked where that comes last, else to the end of the connection.
+  // The codings before it are the reader's to undo.
+  if (lets(lenient, "transferEncoding")) return lastCoding(text, spans) === "chunked" ? "chunked" : "close";
+  const reason =
+    codings > 1
+      ? "more than one Transfer-Encoding (RFC 9112 §6.1)"
+      : codingEnd === codingStart
+        ? "empty Transfer-Encoding (RFC 9112 §6.1)"
+        : "transfer coding other than one chunked (RFC 9112 §6.1, §7)";
+  throw new HeadRefusal(reason, codingStart, "transferEncoding");
+}
+
+/** Of all Transfer-Encoding fields, the last member in lower case; "" where there is none. */
+function lastCoding(text: string, spans: SpanStore): string {
+  const { array, fields } = spans;
+  let last = "";
+  for (let at = 0; at < fields * SPAN_NUMBERS; at += SPAN_NUMBERS) {
+    const [name, nameLength, value, length] = [array[at]!, array[at + 1]!, array[at + 2]!, array[at + 3]!];
+    if (text.slice(name, name + nameLength).toLowerCase() !== "transfer-encoding") continue;
+    for (const member of text
+      .slice(value, value + length)
+      .toLowerCase()
+      .split(","))
+      last = cutBlanks(member) || last;
   }
+  return last;
 }
 
 interface KeepAliveHint {

@@ -21,7 +21,8 @@ import { ByteHoard } from "./byte-hoard.ts";
 import { ChunkedDecoder } from "./chunked-decoder.ts";
 import { excerpt } from "./excerpt.ts";
 import { ExchangeBudget } from "./exchange-budget.ts";
-import { normalizeHead } from "./head-normalizer.ts";
+import { normalizeHead, normalizeLineEnds } from "./head-normalizer.ts";
+import { LENIENT_NAMES, type LenientFlag, lenientHint, lets, withFlag } from "./lenient.ts";
 import {
   allocParser,
   errorOffset,
@@ -30,7 +31,8 @@ import {
   freeParser,
   INPUT_BYTES,
   resetParser,
-  type SpanStore,
+  SpanStore,
+  setLenient,
   sharedSpans,
 } from "./llhttp/binding.ts";
 import {
@@ -48,6 +50,12 @@ import { HeadRefusal, interpretHead, type RequestKind, requestKind } from "./res
  * come since `begin`; `"not-reading"` no exchange was under way (before `begin`, after `end`, in a tunnel).
  */
 export type FinishOutcome = "ended" | "no-response" | "not-reading";
+
+/** A head, and how many fields it has. */
+interface ParsedHead {
+  readonly head: ResponseHead;
+  readonly fields: number;
+}
 
 /** `done`: nothing is expected. `slow-head`: llhttp refused this head, and all of it is collected to be normalised. */
 type Phase = "done" | "head" | "slow-head" | "length" | "chunked" | "close" | "tunnel" | "failed" | "freed";
@@ -74,11 +82,14 @@ const COLON = 58;
 
 export class ResponseParser {
   readonly #budget: ExchangeBudget;
+  /** What may pass; null: nothing, and nobody can change that. */
+  readonly #lenient: number | null;
   #llhttp = allocParser();
   #phase: Phase = "done";
 
   // Of the exchange; set by begin().
   #kind: RequestKind = "other";
+  #wasLenient = false;
   /** A 1xx of it said close. */
   #closing = false;
   #headBytes = 0;
@@ -103,6 +114,12 @@ export class ResponseParser {
 
   constructor(limits: ParserLimits) {
     this.#budget = new ExchangeBudget(limits);
+    this.#lenient = limits.lenient ?? null;
+  }
+
+  /** Whether something of this exchange's response was let pass that is wrong: its connection must not be used again. */
+  get wasLenient(): boolean {
+    return this.#wasLenient || this.#chunked?.wasLenient === true;
   }
 
   /** Bytes of heads that were consumed since `begin`, 1xx included, trailers not. */
@@ -127,6 +144,8 @@ export class ResponseParser {
     this.#phase = "head";
     this.#kind = requestKind(method);
     this.#closing = false;
+    this.#wasLenient = false;
+    if (this.#chunked !== null) this.#chunked.wasLenient = false;
     this.#headBytes = 0;
     this.#bodyBytes = 0;
     this.#leadingCr = false;
@@ -293,7 +312,17 @@ export class ResponseParser {
       const byte = view[pos]!;
       if (byte !== (this.#leadingCr ? LF : CR)) {
         if (!this.#leadingCr && byte !== LF) break;
-        throw this.#refusalAt("bare CR or LF before the status line (RFC 9112 §2.2)", 0, view, pos, start, end);
+        const flag = this.#leadingCr ? "optionalLfAfterCr" : "optionalCrBeforeLf";
+        if (!lets(this.#lenient ?? 0, flag)) {
+          throw this.#refusalAt("bare CR or LF before the status line (RFC 9112 §2.2)", 0, view, pos, start, end, flag);
+        }
+        this.#wasLenient = true;
+        if (this.#leadingCr) {
+          this.#leadingCr = false; // it was a line of its own; this byte is looked at anew
+          pos--;
+          continue;
+        }
+        this.#leadingCr = true; // as if its CR had come
       }
       if (this.#budget.headBytes === 0) throw this.#budget.bytesExceeded();
       this.#leadingCr = !this.#leadingCr;
@@ -311,7 +340,7 @@ export class ResponseParser {
     if (spans.overflowed) throw this.#budget.fieldsExceeded(this.#headOffset + errorOffset(this.#llhttp));
     const at = pos + errorOffset(this.#llhttp);
     const offset = this.#headOffset + errorOffset(this.#llhttp);
-    const refusal = this.#refusalAt(errorReason(this.#llhttp), offset, view, at, from, end);
+    const reason = errorReason(this.#llhttp);
     const heldBefore = this.#held?.length ?? 0;
     // What stands at an offset of the head, whether it is held or still in view.
     const byteAt = (i: number) => {
@@ -319,7 +348,9 @@ export class ResponseParser {
       const inView = from + i - heldBefore;
       return inView < end ? view[inView] : undefined;
     };
-    if (!mayNormalize(answer, offset, byteAt)) throw refusal;
+    const flag = mayNormalize(answer, offset, byteAt) ? "allowed" : this.#passableBy(view, from, end, offset);
+    const refusal = this.#refusalAt(reason, offset, view, at, from, end, flag);
+    if (flag !== "allowed") throw refusal;
     this.#refusal = refusal;
     this.#phase = "slow-head";
     this.#consume(at - pos);
@@ -335,12 +366,19 @@ export class ResponseParser {
       if (this.#budget.headBytes === 0) throw this.#budget.bytesExceeded();
       const stop = Math.min(end, pos + this.#budget.headBytes);
       const lf = view.indexOf(LF, pos);
-      const next = lf >= 0 && lf < stop ? lf + 1 : stop;
+      let next = lf >= 0 && lf < stop ? lf + 1 : stop;
+      if (lets(this.#lenient ?? 0, "optionalLfAfterCr")) {
+        if (view[pos] !== LF && this.#endsAt(held.length)) {
+          this.#tryNormalized(held.text(), this.#refusal!, sink); // the CR that came last was the empty line
+          break;
+        }
+        const cr = view.indexOf(CR, pos);
+        if (cr >= 0 && cr + 1 < next) next = cr + 1;
+      }
       held.append(view, pos, next);
       this.#consume(next - pos);
       pos = next;
-      const n = held.length;
-      if (held.at(n - 1) === LF && held.at(n - 2) === CR && held.at(n - 3) === LF && held.at(n - 4) === CR) {
+      if (held.at(held.length - 1) === LF && this.#endsAt(held.length)) {
         this.#tryNormalized(held.text(), this.#refusal!, sink);
         break;
       }
@@ -348,39 +386,112 @@ export class ResponseParser {
     return pos;
   }
 
-  /** Gives llhttp the whole head again, in the form that it reads. */
+  /** Whether the first `n` bytes held of a head end with a line end and an empty line. */
+  #endsAt(n: number): boolean {
+    const empty = this.#lineEndBefore(n);
+    return empty > 0 && this.#lineEndBefore(empty) > 0;
+  }
+
+  /** Where the line end begins that ends at `n`; -1 where there is none. */
+  #lineEndBefore(n: number): number {
+    const held = this.#held!;
+    const lenient = this.#lenient ?? 0;
+    if (held.at(n - 1) === CR) return lets(lenient, "optionalLfAfterCr") ? n - 1 : -1;
+    if (held.at(n - 1) !== LF) return -1;
+    if (held.at(n - 2) === CR) return n - 2;
+    return lets(lenient, "optionalCrBeforeLf") ? n - 1 : -1;
+  }
+
+  /**
+   * Which flag would let llhttp pass the refused byte: "allowed" where those that are on do, null where none does.
+   *
+   * @param offset of that byte in the head, whose bytes are those held and then `view[from, end)`
+   */
+  #passableBy(view: Uint8Array, from: number, end: number, offset: number): LenientFlag | "allowed" | null {
+    const on = this.#lenient;
+    if (on === null) return null;
+    const head = Buffer.concat([this.#held?.view() ?? new Uint8Array(0), view.subarray(from, end)]);
+    // Line ends are mended before llhttp sees the head again, so it is not asked about them: it knows a bare CR in some
+    // places only.
+    if (head[offset - 1] === CR && head[offset] !== LF) {
+      return lets(on, "optionalLfAfterCr") ? "allowed" : "optionalLfAfterCr";
+    }
+    if (on !== 0 && this.#passes(head, offset, on)) return "allowed";
+    return LENIENT_NAMES.find((flag) => this.#passes(head, offset, withFlag(on, flag))) ?? null;
+  }
+
+  #passes(head: Uint8Array, offset: number, lenient: number): boolean {
+    const parser = this.#llhttp;
+    const spans = new SpanStore();
+    spans.restart(Number.MAX_SAFE_INTEGER);
+    resetParser(parser);
+    setLenient(parser, lenient);
+    try {
+      for (let pos = 0; pos < head.length; pos += INPUT_BYTES) {
+        const answer = executeLlhttp(parser, spans, pos, head, pos, Math.min(head.length, pos + INPUT_BYTES));
+        if (answer === HPE_OK) continue;
+        return answer === HPE_PAUSED || pos + errorOffset(parser) > offset;
+      }
+      return true;
+    } finally {
+      setLenient(parser, 0);
+    }
+  }
+
+  /** Reads a whole head that was refused: in the form that llhttp reads, then with what may pass. */
   #tryNormalized(head: string, refusal: RemoteProtocolError, sink: ResponseSink): void {
     const normal = normalizeHead(head);
-    if (normal === head) throw refusal;
+    let refused = refusal;
+    let parsed: ParsedHead | null = null;
+    try {
+      // Where nothing was changed this is refused again, and then says what could let it pass.
+      if (normal !== head || this.#lenient !== null) parsed = this.#parseWhole(normal, 0);
+    } catch (error) {
+      if (!(error instanceof RemoteProtocolError)) throw error;
+      refused = error;
+    }
+    const lenient = this.#lenient ?? 0;
+    if (parsed === null) {
+      if (lenient === 0) throw refused;
+      parsed = this.#parseWhole(normalizeHead(normalizeLineEnds(head, lenient)), lenient);
+      this.#wasLenient = true;
+    }
+    this.#deliverHead(parsed.head, parsed.fields, sink);
+  }
+
+  /** @throws {RemoteProtocolError} */
+  #parseWhole(normal: string, lenient: number): ParsedHead {
     const bytes = Buffer.from(normal, "latin1");
     const spans = sharedSpans;
     spans.restart(this.#budget.fields);
     resetParser(this.#llhttp);
-    for (let pos = 0; pos < bytes.length; pos += INPUT_BYTES) {
-      const end = Math.min(bytes.length, pos + INPUT_BYTES);
-      const answer = executeLlhttp(this.#llhttp, spans, pos, bytes, pos, end);
-      if (answer === HPE_OK) continue;
-      const offset = pos + errorOffset(this.#llhttp);
-      if (spans.overflowed) throw this.#budget.fieldsExceeded(offset);
-      if (answer !== HPE_PAUSED || offset !== bytes.length) {
-        throw this.#refusalAt(errorReason(this.#llhttp), offset, bytes, offset, 0, bytes.length);
-      }
-      let parsed: ResponseHead;
-      try {
-        parsed = interpretHead(normal, bytes, 0, spans, this.#kind, this.#closing);
-      } catch (error) {
-        throw this.#asProtocolError(error, normal);
-      }
-      this.#deliverHead(parsed, spans.fields, sink);
-      return;
+    setLenient(this.#llhttp, lenient);
+    let offset = 0;
+    let answer = HPE_OK;
+    for (let pos = 0; pos < bytes.length && answer === HPE_OK; pos += INPUT_BYTES) {
+      answer = executeLlhttp(this.#llhttp, spans, pos, bytes, pos, Math.min(bytes.length, pos + INPUT_BYTES));
+      if (answer !== HPE_OK) offset = pos + errorOffset(this.#llhttp);
     }
-    throw refusal;
+    setLenient(this.#llhttp, 0);
+    if (spans.overflowed) throw this.#budget.fieldsExceeded(offset);
+    if (answer !== HPE_PAUSED || offset !== bytes.length) {
+      const reason = answer === HPE_OK ? "head without an end" : errorReason(this.#llhttp);
+      this.#held = null; // all of it is in `bytes`
+      const flag = this.#passableBy(bytes, 0, bytes.length, offset);
+      throw this.#refusalAt(reason, offset, bytes, offset, 0, bytes.length, flag);
+    }
+    try {
+      const head = interpretHead(normal, bytes, 0, spans, this.#kind, this.#closing, lenient);
+      return { head, fields: spans.fields };
+    } catch (error) {
+      throw this.#asProtocolError(error, normal);
+    }
   }
 
   #headIsWhole(text: string, bytes: Uint8Array, base: number, spans: SpanStore, sink: ResponseSink): void {
     let head: ResponseHead;
     try {
-      head = interpretHead(text, bytes, base, spans, this.#kind, this.#closing);
+      head = interpretHead(text, bytes, base, spans, this.#kind, this.#closing, 0);
     } catch (error) {
       this.#tryNormalized(text, this.#asProtocolError(error, text), sink);
       return;
@@ -416,7 +527,7 @@ export class ResponseParser {
         break;
       case "chunked":
         this.#phase = "chunked";
-        this.#chunked ??= new ChunkedDecoder(this.#budget);
+        this.#chunked ??= new ChunkedDecoder(this.#budget, this.#lenient);
         this.#chunked.reset();
         break;
       case "close":
@@ -461,16 +572,25 @@ export class ResponseParser {
 
   // Errors
 
-  #refusalAt(reason: string, offset: number, view: Uint8Array, at: number, from: number, end: number) {
-    const message = `Cannot read response head: ${reason} at byte ${offset}`;
-    return new RemoteProtocolError(message, { reason, offset, excerpt: excerpt(view, at, from, end) });
+  #refusalAt(
+    reason: string,
+    offset: number,
+    view: Uint8Array,
+    at: number,
+    from: number,
+    end: number,
+    flag: LenientFlag | "allowed" | null = null,
+  ) {
+    const lenient = this.#lenient === null || flag === "allowed" ? null : flag;
+    const message = `Cannot read response head: ${reason} at byte ${offset}${lenientHint(lenient)}`;
+    return new RemoteProtocolError(message, { reason, offset, excerpt: excerpt(view, at, from, end), lenient });
   }
 
   /** A refusal of response-head.ts as the error that it is; anything else is a mistake of ours and passes. */
   #asProtocolError(error: unknown, head: string): RemoteProtocolError {
     if (!(error instanceof HeadRefusal)) throw error;
     const bytes = Buffer.from(head, "latin1");
-    return this.#refusalAt(error.reason, error.offset, bytes, error.offset, 0, bytes.length);
+    return this.#refusalAt(error.reason, error.offset, bytes, error.offset, 0, bytes.length, error.lenient);
   }
 }
 

@@ -10,6 +10,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { type LenientFlag, lets } from "../lenient.ts";
 import { HPE_PAUSED, HPE_USER, HTTP_RESPONSE } from "./constants.ts";
 import { LLHTTP_WASM_BASE64 } from "./generated/llhttp-wasm.ts";
 
@@ -24,6 +25,12 @@ interface LlhttpExports {
   llhttp_execute(parser: number, data: number, length: number): number;
   llhttp_message_needs_eof(parser: number): number;
   llhttp_get_error_pos(parser: number): number;
+  llhttp_set_lenient_headers(parser: number, on: number): void;
+  llhttp_set_lenient_chunked_length(parser: number, on: number): void;
+  llhttp_set_lenient_transfer_encoding(parser: number, on: number): void;
+  llhttp_set_lenient_version(parser: number, on: number): void;
+  llhttp_set_lenient_optional_lf_after_cr(parser: number, on: number): void;
+  llhttp_set_lenient_optional_cr_before_lf(parser: number, on: number): void;
   llhttp_get_error_reason(parser: number): number;
 }
 
@@ -171,6 +178,17 @@ export function freeParser(parser: number): void {
 /** Forgets what was parsed: the next byte fed begins a message. */
 export function resetParser(parser: number): void {
   wasm!.llhttp_reset(parser);
+}
+
+/** Sets what llhttp lets pass in heads. Outlives a reset, so who sets it takes it back. */
+export function setLenient(parser: number, mask: number): void {
+  const on = (flag: LenientFlag) => (lets(mask, flag) ? 1 : 0);
+  wasm!.llhttp_set_lenient_headers(parser, on("headers"));
+  wasm!.llhttp_set_lenient_chunked_length(parser, on("chunkedLength"));
+  wasm!.llhttp_set_lenient_transfer_encoding(parser, on("transferEncoding"));
+  wasm!.llhttp_set_lenient_version(parser, on("version"));
+  wasm!.llhttp_set_lenient_optional_lf_after_cr(parser, on("optionalLfAfterCr"));
+  wasm!.llhttp_set_lenient_optional_cr_before_lf(parser, on("optionalCrBeforeLf"));
 }
 
 /**
