@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 import { HttpError, InvariantError } from "../lib/errors.ts";
 import { arbitraries } from "../lib/testing/arbitraries/arbitraries.ts";
 import { cutsIn } from "../lib/testing/arbitraries/splits.ts";
+import { LENIENT_NAMES, lenientMask } from "../lib/wire/lenient.ts";
 import { ResponseParser } from "../lib/wire/response-parser.ts";
 import { CORPUS, REFUSALS } from "../spec/wire/corpus.ts";
 import { everyByte, LIMITS, type Outcome, Recorder, record } from "../spec/wire/record.ts";
@@ -101,6 +102,28 @@ describe("ResponseParser", () => {
       fc.property(stream, method, limits, fc.nat(), (text, m, l, cut) => {
         const options = { method: m, limits: l };
         const whole = record(text, [], options);
+        expect(record(text, text.length > 1 ? [1 + (cut % (text.length - 1))] : [], options)).toEqual(whole);
+        expect(record(text, everyByte(text), options)).toEqual(whole);
+      }),
+      runs(FILE),
+    );
+  });
+
+  test("the same with leniencies, which change nothing for what is right", () => {
+    const lenient = fc.integer({ min: 0, max: lenientMask(Object.fromEntries(LENIENT_NAMES.map((n) => [n, true]))) });
+    const lax = fc.oneof(
+      stream,
+      stream.map((text) => text.replaceAll("\r\n", "\n")),
+    );
+    fc.assert(
+      fc.property(lax, method, lenient, fc.nat(), (text, m, mask, cut) => {
+        const options = { method: m, limits: { ...LIMITS, lenient: mask } };
+        const whole = record(text, [], options);
+        expect(whole.error ?? "RemoteProtocolError").toMatch(
+          /^(RemoteProtocolError|HeaderLimitError|IncompleteBodyError|ConnectionClosedError)/,
+        );
+        const strict = record(text, [], { method: m });
+        if (strict.error === null) expect(whole).toEqual(strict);
         expect(record(text, text.length > 1 ? [1 + (cut % (text.length - 1))] : [], options)).toEqual(whole);
         expect(record(text, everyByte(text), options)).toEqual(whole);
       }),

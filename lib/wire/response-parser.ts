@@ -78,6 +78,9 @@ const LF = 10;
 const SP = 32;
 const TAB = 9;
 const COMMA = 44;
+
+/** How far behind the byte that llhttp names the one may lie at which it refuses. */
+const LOOK_BEHIND_BYTES = 16;
 const COLON = 58;
 
 export class ResponseParser {
@@ -416,11 +419,16 @@ export class ResponseParser {
     if (head[offset - 1] === CR && head[offset] !== LF) {
       return lets(on, "optionalLfAfterCr") ? "allowed" : "optionalLfAfterCr";
     }
-    if (on !== 0 && this.#passes(head, offset, on)) return "allowed";
-    return LENIENT_NAMES.find((flag) => this.#passes(head, offset, withFlag(on, flag))) ?? null;
+    // Up to the byte at which llhttp refuses, and no further: the answer must not hang on how much has come already. That
+    // byte may be the one before the one that it names, or lie a little behind it.
+    let n = Math.min(head.length, Math.max(1, offset));
+    while (n < head.length && n < offset + LOOK_BEHIND_BYTES && this.#passes(head.subarray(0, n), 0)) n++;
+    const refused = head.subarray(0, n);
+    if (on !== 0 && this.#passes(refused, on)) return "allowed";
+    return LENIENT_NAMES.find((flag) => this.#passes(refused, withFlag(on, flag))) ?? null;
   }
 
-  #passes(head: Uint8Array, offset: number, lenient: number): boolean {
+  #passes(head: Uint8Array, lenient: number): boolean {
     const parser = this.#llhttp;
     const spans = new SpanStore();
     spans.restart(Number.MAX_SAFE_INTEGER);
@@ -430,7 +438,7 @@ export class ResponseParser {
       for (let pos = 0; pos < head.length; pos += INPUT_BYTES) {
         const answer = executeLlhttp(parser, spans, pos, head, pos, Math.min(head.length, pos + INPUT_BYTES));
         if (answer === HPE_OK) continue;
-        return answer === HPE_PAUSED || pos + errorOffset(parser) > offset;
+        return answer === HPE_PAUSED;
       }
       return true;
     } finally {
