@@ -10,25 +10,11 @@ import type { UserDial } from "./conn/dial.ts";
 import type { TlsOptions } from "./conn/tls.ts";
 import type { Headers, HeadersInit } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
+import type { NextProtocol } from "./next-protocol.ts";
+import type { CallTimeLimits } from "./time-limits.ts";
 import type { TraceGroup, TraceOption } from "./trace.ts";
 
-/** Time limits that may be set for the transport and again for one call. */
-export interface CallTimeLimits {
-  /** The kernel takes no byte of what waits to be written. Default 60 s. */
-  writeTimeout?: number;
-  /** From the moment the request is wholly handed over to the head of the final response; absolute. Default 300 s. */
-  responseHeaderTimeout?: number;
-  /** How long a body waits for `100 Continue` before it is sent all the same. Default 1 s, as Go's DefaultTransport. */
-  expectContinueTimeout?: number;
-  /** No byte of the body arrives, while somebody would take it. Default 300 s. */
-  bodyTimeout?: number;
-  /** Bytes of the body wait and nobody ever read: warns, naming the request, and closes. Default 60 s. */
-  unreadBodyTimeout?: number;
-  /** Bytes of the body wait and the reader that began takes none. Default 10 min. */
-  stalledReaderTimeout?: number;
-  /** Waiting for a connection while the request owns none, over all attempts. Default 30 s. */
-  poolTimeout?: number;
-}
+export type { CallTimeLimits } from "./time-limits.ts";
 
 export interface TransportOptions extends CallTimeLimits {
   /** DNS and all addresses of one dial. Default 10 s. */
@@ -99,6 +85,11 @@ export interface TransportOptions extends CallTimeLimits {
   onProxyConnectResponse?: (response: ProxyConnectResponse) => void | Promise<void>;
   /** From the connection to the proxy to the tunnel: CONNECT or SOCKS, and your functions. Default 60 s, as Go. */
   proxyConnectTimeout?: number;
+  /**
+   * Protocols to offer by ALPN before http/1.1, in this order, and who speaks each: `{ h2: h2() }` with the h2 of
+   * `persistconn/h2`. Of `https` targets, through tunnels too. Go's TLSNextProto.
+   */
+  nextProtocols?: Readonly<Record<string, NextProtocol>>;
   /** Hears what happens on every call, dial and connection. */
   trace?: TraceOption;
 }
@@ -134,7 +125,8 @@ type Kind =
   | "redirect"
   | "policy"
   | "proxy"
-  | "fields";
+  | "fields"
+  | "protocols";
 
 const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   writeTimeout: "duration",
@@ -170,6 +162,7 @@ const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   proxyConnectHeader: "fields",
   onProxyConnectResponse: "function",
   proxyConnectTimeout: "duration",
+  nextProtocols: "protocols",
   trace: "trace",
 };
 
@@ -210,7 +203,15 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
 };
 
 /** What has no default, and stays absent where it was. */
-type Absent = "tls" | "dial" | "dialTls" | "allowAddress" | "proxyConnectHeader" | "onProxyConnectResponse" | "trace";
+type Absent =
+  | "tls"
+  | "dial"
+  | "dialTls"
+  | "allowAddress"
+  | "proxyConnectHeader"
+  | "onProxyConnectResponse"
+  | "nextProtocols"
+  | "trace";
 
 /** The options with every default in its place. */
 export type ResolvedOptions = Required<Omit<TransportOptions, Absent>> & {
@@ -254,6 +255,7 @@ const DEFAULTS: ResolvedOptions = {
   allowAddress: undefined,
   proxyConnectHeader: undefined,
   onProxyConnectResponse: undefined,
+  nextProtocols: undefined,
   trace: undefined,
 };
 
@@ -270,6 +272,9 @@ export function resolveOptions(options: TransportOptions): ResolvedOptions {
     if (value === undefined) continue;
     checkOption(name, KINDS[name as keyof TransportOptions], value); // hasOwn has just said that it is one of them
     resolved[name] = value;
+  }
+  if (resolved["nextProtocols"] !== undefined && options.tls?.ALPNProtocols !== undefined) {
+    throw new TypeError("Options nextProtocols and tls.ALPNProtocols exclude each other: both say what is offered");
   }
   return resolved as ResolvedOptions; // every name of DEFAULTS is there, and every other was checked against KINDS
 }
@@ -347,6 +352,17 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
     case "fields":
       if (typeof value === "function" || (typeof value === "object" && value !== null)) return;
       throw wrongType(name, "what headers can be made of, or a function", value);
+    case "protocols":
+      if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
+      for (const [protocol, speaks] of Object.entries(value)) {
+        if (protocol === "" || protocol.length > 255 || protocol === "http/1.1") {
+          throw new TypeError(
+            `Option ${name} must have names of protocols other than http/1.1: it has ${JSON.stringify(protocol)}`,
+          );
+        }
+        if (typeof speaks !== "function") throw wrongType(`${name}.${protocol}`, "a function", speaks);
+      }
+      return;
     case "object":
       if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
       return;

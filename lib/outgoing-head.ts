@@ -3,16 +3,17 @@
  * the transport and `writeRequest`, so that both write the same head.
  */
 
+import { httpSchemeOf } from "./message/destination.ts";
 import type { Request } from "./message/request.ts";
 import type { BodyReader } from "./message/request-body.ts";
 import type { OutgoingHead } from "./wire/request-writer.ts";
 
 /** @param body this sending of the request's body; null when there is none */
 export function outgoingHead(request: Request, body: BodyReader | null): OutgoingHead {
-  const { scheme, authority } = request.destination;
+  const { authority } = request.destination;
   return {
     method: request.method,
-    scheme,
+    scheme: httpSchemeOf(request.destination),
     authority,
     target: request.target,
     fields: request.pairs,

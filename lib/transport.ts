@@ -11,17 +11,21 @@
 import { detached } from "./boundary.ts";
 import { Call, type CallHost, closedError, dialTrace, FOR_EVER_MS, isClosed, KEEP_ALIVE } from "./call.ts";
 import { type Clock, type Deadline, systemClock } from "./clock.ts";
-import { Dialer, type Dialing } from "./conn/dial.ts";
+import { type Dialed, Dialer, type Dialing, NegotiatedStream } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
 import { type CloseReason, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
+import type { DialOwner, Held } from "./held.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
 import { type ResolvedOptions, resolveOptions, type TransportOptions } from "./options.ts";
+import { NO_CALL, ownCall } from "./own-call.ts";
 import { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
-import { NO_CALL, ownCall, type RoundTripCall, type RoundTripper } from "./round-tripper.ts";
+import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
+import { SharedConns } from "./shared-conns.ts";
+import { type SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
 import { TRACE_CONN, TRACE_DIAL, TRACE_POOL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
 import { TunnelDial, type TunnelTrace } from "./tunnel-dial.ts";
 import { type Way, Ways } from "./way.ts";
@@ -102,17 +106,18 @@ export class Transport implements RoundTripper {
 }
 
 /** What a transport is made of, as its calls and connections see it. */
-class Core implements CallHost, LeaseHost {
+class Core implements CallHost, LeaseHost, SharedLeaseHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
   readonly ways: Ways;
   /** Whether code of the caller's takes part in dials. */
   readonly dialsByCaller: boolean;
-  readonly pool: Pool<Lease, Call>;
+  readonly pool: Pool<Held, DialOwner>;
+  readonly shared: SharedConns;
   readonly #dialer: Dialer;
-  readonly #dials = new Map<Slot<Lease>, DialInProgress>();
-  readonly #leases = new Set<Lease>();
+  readonly #dials = new Map<Slot<Held>, DialInProgress>();
+  readonly #leases = new Set<Held>();
   /** Origins that were warned about an unread body; one warning each. */
   readonly #warned = new Set<string>();
   closed: TransportClosedError | null = null;
@@ -131,6 +136,7 @@ class Core implements CallHost, LeaseHost {
     this.dialsByCaller = taking.some((option) => option !== undefined);
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
+    this.shared = new SharedConns(clock);
     this.pool = new Pool(
       {
         maxConnsPerHost: options.maxConnsPerHost,
@@ -147,8 +153,8 @@ class Core implements CallHost, LeaseHost {
         abandonDial: (slot) => this.#abandon(slot),
         detachDial: (slot) => this.#dials.get(slot)?.detach(),
         attachDial: (slot) => this.#dials.get(slot)?.attach(),
-        idle: (slot, ms) => (slot.conn as Lease).idle(ms), // an idle slot has its connection
-        close: (lease, _slot, reason) => lease.conn.close(reason),
+        idle: (slot, ms) => (slot.conn as Held).idle(ms), // an idle slot has its connection
+        close: (lease, _slot, reason) => lease.close(reason),
       },
     );
   }
@@ -156,7 +162,7 @@ class Core implements CallHost, LeaseHost {
   // ---- dialing
 
   /** Dials for a slot. The call is the one that asked; the dial may outlive it and serve another. */
-  #dial(slot: Slot<Lease>, call: Call): void {
+  #dial(slot: Slot<Held>, call: DialOwner): void {
     call.ownsSlot();
     const { way, trace } = call;
     const { target, proxy } = way;
@@ -167,19 +173,30 @@ class Core implements CallHost, LeaseHost {
       trace.emit({ type: "dial-start", host, port, ...(proxy === null ? {} : { proxy: proxy.shown }) });
     }
     if (isClosed(slot)) return; // nobody else wants it
-    const dialing = call.inContext(() => this.#startDial(way, dial.abort.signal, dialTrace(call)));
+    const dialing = call.inContext(() => this.startDial(way, dial.abort.signal, dialTrace(call)));
     dial.begun(dialing);
     dialing.promise.then(
-      (conduit) => {
-        if (!this.#ended(slot)) return conduit.destroy(); // abandoned while its success was on the way
+      (dialed) => {
+        if (!this.#ended(slot)) return dialed.destroy(); // abandoned while its success was on the way
+        let lease: Lease | SharedLease;
+        try {
+          // Its loops will serve others.
+          lease = detached(() =>
+            dialed instanceof NegotiatedStream ? speak(this, slot, dialed, way) : new Lease(this, slot, dialed, way),
+          );
+        } catch (error) {
+          dialed.destroy(); // who was to speak its protocol cannot
+          this.#dialsFailed++;
+          return this.pool.dialFailed(slot, error as Error); // whatever a function of the caller's threw
+        }
         this.#dialed++;
-        const lease = detached(() => new Lease(this, slot, conduit, way)); // its loops will serve others
         this.#leases.add(lease);
         if (trace.mask & TRACE_DIAL) {
-          const { localAddress, localPort } = conduit.facts;
-          trace.emit({ type: "dial-done", id: lease.conn.id, localAddress, localPort });
+          const { localAddress, localPort } = dialed.facts;
+          trace.emit({ type: "dial-done", id: lease.id, localAddress, localPort });
         }
-        this.pool.dialed(slot, lease);
+        if (lease instanceof Lease) this.pool.dialed(slot, lease);
+        else this.#share(slot, lease);
       },
       (error: unknown) => {
         if (!this.#ended(slot)) return;
@@ -192,18 +209,26 @@ class Core implements CallHost, LeaseHost {
     );
   }
 
-  #startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing {
+  /** Those who wait for the key ride it too, unless every request is to have a connection of its own. */
+  #share(slot: Slot<Held>, lease: SharedLease): void {
+    const deliver = () => this.pool.dialed(slot, lease, true);
+    if (this.options.keepAlive) this.shared.opened(slot.key, lease, deliver);
+    else deliver();
+    lease.settle();
+  }
+
+  startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing<Dialed> {
     const { proxy } = way;
-    if (proxy === null || !way.tunnel) return this.#dialer.start(way.target, signal, trace);
+    if (proxy === null || !way.tunnel) return this.#dialer.negotiate(way.target, signal, trace);
     return new TunnelDial(this.#dialer, this.clock, this.options, { ...way, proxy }, signal, trace);
   }
 
-  #ended(slot: Slot<Lease>): boolean {
+  #ended(slot: Slot<Held>): boolean {
     this.#dials.get(slot)?.ended();
     return this.#dials.delete(slot);
   }
 
-  #abandon(slot: Slot<Lease>): void {
+  #abandon(slot: Slot<Held>): void {
     const dial = this.#dials.get(slot);
     this.#ended(slot);
     dial?.abort.abort();
@@ -234,9 +259,36 @@ class Core implements CallHost, LeaseHost {
     if (!unsettled) this.pool.remove(lease.slot);
   }
 
+  sharedChanged(lease: SharedLease): void {
+    this.shared.changed(lease.slot.key, lease);
+  }
+
+  sharedIdle(lease: SharedLease): void {
+    this.pool.put(lease.slot, null);
+  }
+
+  sharedClaimed(lease: SharedLease): void {
+    this.pool.claim(lease.slot);
+  }
+
+  sharedParked(lease: SharedLease): void {
+    if (this.tracer.mask & TRACE_POOL) this.emit(lease, { type: "connection-idle" });
+  }
+
+  sharedExpired(lease: SharedLease): void {
+    this.pool.expire(lease.slot);
+  }
+
+  sharedClosed(lease: SharedLease, reason: CloseReason): void {
+    this.#leases.delete(lease);
+    this.#closes[reason] = (this.#closes[reason] ?? 0) + 1;
+    if (this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
+    this.pool.remove(lease.slot);
+  }
+
   /** Tells the transport's own listener what happens between calls. */
-  emit(lease: Lease, detail: TraceDetail): void {
-    this.tracer.emit({ ...detail, at: this.clock.now(), call: null, attempt: 0, connection: lease.conn.id });
+  emit(lease: Held, detail: TraceDetail): void {
+    this.tracer.emit({ ...detail, at: this.clock.now(), call: null, attempt: 0, connection: lease.id });
   }
 
   leaseUnread(exchange: Exchange, error: TimeoutError): void {
@@ -255,6 +307,7 @@ class Core implements CallHost, LeaseHost {
   close(): Promise<void> {
     if (this.closed === null) {
       this.closed = closedError();
+      this.shared.close(closedError);
       this.pool.close(this.closed);
       this.#dialer.close();
     }
@@ -264,7 +317,7 @@ class Core implements CallHost, LeaseHost {
   destroy(reason: unknown): Promise<void> {
     const closing = this.close();
     for (const lease of [...this.#leases]) {
-      lease.conn.close(
+      lease.close(
         "transport-destroyed",
         reason ?? new TransportClosedError("Cannot finish exchange: the transport was destroyed"),
       );
@@ -274,13 +327,14 @@ class Core implements CallHost, LeaseHost {
 
   stats(): TransportStats {
     const { dialing, busy, idle, waiting } = this.pool.stats();
+    const riders = this.shared.allWaiting;
     const { calls, retries } = this;
     const closed = { ...this.#closes };
     return {
       dialing,
       busy,
       idle,
-      waiting,
+      waiting: waiting + riders,
       dialed: this.#dialed,
       dialsFailed: this.#dialsFailed,
       calls,
@@ -294,7 +348,7 @@ class Core implements CallHost, LeaseHost {
 class DialInProgress {
   readonly abort = new AbortController();
   readonly #clock: Clock;
-  #dialing: Dialing | null = null;
+  #dialing: Dialing<Dialed> | null = null;
   #detached = false;
   #keeper: Deadline | null = null;
 
@@ -302,7 +356,7 @@ class DialInProgress {
     this.#clock = clock;
   }
 
-  begun(dialing: Dialing): void {
+  begun(dialing: Dialing<Dialed>): void {
     this.#dialing = dialing;
     if (this.#detached) dialing.unref();
   }

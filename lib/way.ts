@@ -20,7 +20,7 @@ import type { DialTarget } from "./conn/dial.ts";
 import { DialError, ProxyError } from "./errors.ts";
 import { parseIp } from "./ip.ts";
 import { acceptEncoding } from "./message/decode.ts";
-import type { Destination } from "./message/destination.ts";
+import { type Destination, httpSchemeOf } from "./message/destination.ts";
 import type { ProxyOption, ResolvedOptions } from "./options.ts";
 import { connKey } from "./pool/conn-key.ts";
 import { proxyFromEnvironment } from "./proxy/environment.ts";
@@ -38,6 +38,10 @@ export interface Way {
   /** Whether the connection goes through the proxy to the target, in place of ending there. */
   readonly tunnel: boolean;
   readonly heads: HeadWriter;
+  /** Whether ALPN may choose another protocol than HTTP/1.1, whose connections many requests share (`nextProtocols`). */
+  readonly negotiated: boolean;
+  /** The same for requests that only HTTP/1.1 can carry: another key, and nothing else is offered. Null where this is so. */
+  readonly plain: Way | null;
 }
 
 /** What a transport remembers of a proxy. */
@@ -60,6 +64,8 @@ export class Ways {
   readonly #proxy: ProxyOption;
   /** The proxy of every request; null where it is asked for each. */
   readonly #fixed: KnownProxy | null;
+  /** What is offered by ALPN; null where there is nothing to choose. */
+  readonly #alpn: readonly string[] | null;
   /** What the environment said: it is read once, so its answer to a destination stands. */
   readonly #fromEnvironment = new WeakMap<Destination, KnownProxy | "none">();
 
@@ -67,6 +73,8 @@ export class Ways {
   constructor(options: ResolvedOptions) {
     this.#options = options;
     this.#heads = this.#writer(null);
+    const next = Object.keys(options.nextProtocols ?? {});
+    this.#alpn = next.length === 0 ? null : [...next, "http/1.1"];
     this.#proxy = options.proxy;
     this.#fixed = typeof options.proxy === "function" || options.proxy === null ? null : this.#known(options.proxy);
   }
@@ -108,9 +116,11 @@ export class Ways {
   #directly(destination: Destination): Way {
     let way = this.#direct.get(destination);
     if (way === undefined) {
-      const { scheme, canonicalHost, port } = destination;
+      const { canonicalHost, port } = destination;
+      const scheme = httpSchemeOf(destination);
       const key = connKey({ proxy: null, scheme, host: canonicalHost, port });
-      way = { key, shownKey: key, target: targetOf(destination), proxy: null, tunnel: false, heads: this.#heads };
+      const target = targetOf(destination);
+      way = this.#negotiating({ key, shownKey: key, target, proxy: null, tunnel: false, heads: this.#heads });
       this.#direct.set(destination, way);
     }
     return way;
@@ -128,10 +138,11 @@ export class Ways {
   }
 
   #proxied({ proxy, heads }: KnownProxy, destination: Destination): Way {
-    const { scheme, canonicalHost, port } = destination;
+    const { canonicalHost, port } = destination;
+    const scheme = httpSchemeOf(destination);
     const tunnel = scheme === "https" || proxy.kind === "socks5" || this.#options.proxyTunnel;
     const keyOf = (by: string) => connKey({ proxy: by, scheme, host: canonicalHost, port, tunnel });
-    return {
+    const way = {
       key: keyOf(proxy.key),
       shownKey: keyOf(proxy.shown),
       target: tunnel ? targetOf(destination) : proxyTarget(proxy),
@@ -139,6 +150,21 @@ export class Ways {
       tunnel,
       heads: tunnel ? this.#heads : heads,
     };
+    return tunnel ? this.#negotiating(way) : { ...way, negotiated: false, plain: null };
+  }
+
+  /** With what ALPN is to offer. Only who verifies the target chooses a protocol with it: a proxy as such speaks HTTP/1.1. */
+  #negotiating(way: Omit<Way, "negotiated" | "plain">): Way {
+    if (this.#alpn === null || way.target.scheme !== "https") return { ...way, negotiated: false, plain: null };
+    const plain: Way = {
+      ...way,
+      key: `${way.key} http/1.1`,
+      shownKey: `${way.shownKey} http/1.1`,
+      target: { ...way.target, alpn: ["http/1.1"] },
+      negotiated: false,
+      plain: null,
+    };
+    return { ...way, target: { ...way.target, alpn: this.#alpn }, negotiated: true, plain };
   }
 
   /** Of a target behind a proxy only a literal can be judged here: the proxy resolves the names. */
@@ -185,8 +211,9 @@ export class Ways {
   }
 }
 
-function targetOf({ scheme, hostname, canonicalHost, port }: Destination): DialTarget {
-  const target = { scheme, host: hostname, port };
+function targetOf(destination: Destination): DialTarget {
+  const { hostname, canonicalHost, port } = destination;
+  const target = { scheme: httpSchemeOf(destination), host: hostname, port };
   return hostname === canonicalHost ? target : { ...target, serverName: canonicalHost };
 }
 

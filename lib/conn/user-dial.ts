@@ -13,6 +13,8 @@ export interface UserDialTarget {
   readonly port: number;
   readonly path?: string;
   readonly serverName?: string;
+  /** The protocols that `dialTls` is to offer by ALPN, where there are others than http/1.1 to be chosen. */
+  readonly alpn?: readonly string[];
   /** To be passed on to `net.connect` or `tls.connect`, where bytes are then read without a stream's buffering. */
   readonly onread: { readonly buffer: Uint8Array; readonly callback: (n: number, view: Uint8Array) => boolean };
 }
