@@ -34,7 +34,7 @@ export interface NextProtocolConnection {
   readonly settings: NextProtocolSettings;
   /** Time, as the transport measures it. */
   readonly clock: Clock;
-  /** To be called, never from inside a call of the transport's, when one of the fields below may say something else. */
+  /** To be called when a field of the NextProtocolConn may say something else than before. */
   changed(): void;
 }
 

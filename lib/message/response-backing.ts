@@ -32,14 +32,15 @@ export interface ConnectionInfo {
   readonly proxy: string | null;
 }
 
-/** How the end of the body was known (RFC 9112 §6.3); "close" cannot tell a whole body from a cut one. */
-export type Framing = "none" | "length" | "chunked" | "close";
+/** How the end of the body was known (RFC 9112 §6.3); "close" cannot tell a whole body from a cut one. "stream":
+ * HTTP/2 says where it ends (RFC 9113 §8.1). */
+export type Framing = "none" | "length" | "chunked" | "close" | "stream";
 
 /** What stands behind a Response. */
 export interface ResponseBacking {
   readonly status: number;
   readonly statusText: string;
-  readonly httpVersion: "1.0" | "1.1";
+  readonly httpVersion: "1.0" | "1.1" | "2";
   readonly fields: FieldLines;
   readonly framing: Framing;
   /** Null where the method or status allows no body: HEAD, 204, 304. */
