@@ -192,6 +192,7 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
   timeout: "duration",
   trace: "trace",
   onInformation: "function",
+  onStateChange: "function",
   writeTimeout: "duration",
   responseHeaderTimeout: "duration",
   expectContinueTimeout: "duration",

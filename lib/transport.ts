@@ -8,8 +8,10 @@
  * Go net/http Transport.
  */
 
+import { Alternates } from "./alternates.ts";
 import { detached } from "./boundary.ts";
 import { Call, type CallHost, closedError, dialTrace, FOR_EVER_MS, isClosed, KEEP_ALIVE } from "./call.ts";
+import { type ClientConn, type ClientConnHost, type ClientConnOptions, openClientConn } from "./client-conn.ts";
 import { type Clock, type Deadline, systemClock } from "./clock.ts";
 import { type Dialed, Dialer, type Dialing, NegotiatedStream } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
@@ -19,14 +21,15 @@ import { Lease, type LeaseHost } from "./lease.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
-import { type ResolvedOptions, resolveOptions, type TransportOptions } from "./options.ts";
-import { NO_CALL, ownCall } from "./own-call.ts";
+import { checkCall, checkOption, type ResolvedOptions, resolveOptions, type TransportOptions } from "./options.ts";
+import { NO_CALL, type OwnCall, ownCall } from "./own-call.ts";
 import { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
+import { preconnect } from "./preconnect.ts";
 import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
 import { SharedConns } from "./shared-conns.ts";
 import { type SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
-import { TRACE_CONN, TRACE_DIAL, TRACE_POOL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
+import { CallTrace, TRACE_CONN, TRACE_DIAL, TRACE_POOL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
 import { TunnelDial, type TunnelTrace } from "./tunnel-dial.ts";
 import { type Way, Ways } from "./way.ts";
 
@@ -63,8 +66,54 @@ export class Transport implements RoundTripper {
     return new Promise((resolve, reject) => {
       const own = call === undefined ? NO_CALL : ownCall(request, call);
       if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
-      new Call(this.#core, request, own, resolve, reject).start();
+      const carry = () => new Call(this.#core, request, own, resolve, reject).start();
+      const alternate = this.#core.alternates.for(request);
+      if (alternate === null) carry();
+      else
+        this.#core
+          .carryBy(alternate, request, own)
+          .then((answer) => (answer === null ? carry() : resolve(answer)), reject);
     });
+  }
+
+  /**
+   * Has all requests of a scheme carried by another RoundTripper: of `file:` or `memory:`, or of http and https in place of
+   * this transport. It may throw `errSkipAltProtocol`, and then this transport carries the request by itself. URLs of the
+   * scheme make Requests from then on, in the whole program; a redirect never leads to one.
+   *
+   * @param scheme in lower case, without the colon
+   * @throws {TypeError} it is registered already, or is none
+   * @see Go net/http Transport.RegisterProtocol
+   */
+  registerProtocol(scheme: string, roundTripper: RoundTripper): void {
+    this.#core.alternates.register(scheme, roundTripper);
+  }
+
+  /**
+   * Dials one connection that is the caller's alone: outside of the pool, until it is closed. Addresses, proxies and TLS
+   * are this transport's.
+   *
+   * @param url where it leads; its path means nothing
+   * @throws (rejects) as a request that needs a dial; the signal's reason
+   * @see Go net/http Transport.NewClientConn
+   */
+  async newClientConn(url: string | URL, options: ClientConnOptions = {}): Promise<ClientConn> {
+    checkCall(options, CLIENT_CONN_OPTIONS);
+    return openClientConn(this.#core, await this.#core.wayTo(url), options);
+  }
+
+  /**
+   * Dials until `n` connections to an origin stand idle, as far as maxConnsPerHost, maxIdleConnsPerHost and maxIdleConns
+   * allow. One that many requests share (HTTP/2) is enough.
+   *
+   * @returns how many stand
+   * @throws (rejects) {DialError} none does; as a request that needs a dial
+   */
+  async preconnect(url: string | URL, n = 1): Promise<number> {
+    checkOption("n", "count", n);
+    const core = this.#core;
+    const way = await core.wayTo(url);
+    return preconnect(core, way, new CallTrace(0, core.clock, core.tracer, tracerOf(undefined)), n);
   }
 
   /**
@@ -105,8 +154,10 @@ export class Transport implements RoundTripper {
   }
 }
 
+const CLIENT_CONN_OPTIONS = ["signal", "onStateChange"];
+
 /** What a transport is made of, as its calls and connections see it. */
-class Core implements CallHost, LeaseHost, SharedLeaseHost {
+class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
@@ -115,6 +166,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost {
   readonly dialsByCaller: boolean;
   readonly pool: Pool<Held, DialOwner>;
   readonly shared: SharedConns;
+  readonly alternates: Alternates;
   readonly #dialer: Dialer;
   readonly #dials = new Map<Slot<Held>, DialInProgress>();
   readonly #leases = new Set<Held>();
@@ -137,6 +189,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost {
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
     this.shared = new SharedConns(clock);
+    this.alternates = new Alternates(clock);
     this.pool = new Pool(
       {
         maxConnsPerHost: options.maxConnsPerHost,
@@ -157,6 +210,26 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost {
         close: (lease, _slot, reason) => lease.close(reason),
       },
     );
+  }
+
+  /** @returns null where the other passes it on */
+  async carryBy(alternate: RoundTripper, request: Request, own: OwnCall): Promise<Response | null> {
+    this.calls++;
+    const refusal = this.closed !== null ? closedError() : own.signal?.aborted ? own.signal.reason : null;
+    if (refusal !== null) {
+      request.body?.discard(refusal);
+      throw refusal;
+    }
+    const answer = await this.alternates.carry(alternate, request, own);
+    if (answer === null) this.calls--; // it is counted where it is carried
+    return answer;
+  }
+
+  /** @throws (rejects) {LocalProtocolError} no URL; {TransportClosedError}; whatever a function for the proxy throws */
+  async wayTo(url: string | URL): Promise<Way> {
+    const way = await this.ways.find(new Request(url).destination);
+    if (this.closed !== null) throw closedError();
+    return way;
   }
 
   // ---- dialing
