@@ -89,6 +89,8 @@ export class H2Connection implements NextProtocolConn, ExchangeHost {
       this.#cause ??= error;
     });
     session.on("close", () => this.#gone());
+    // No frame comes behind it; a socket that is made half-open, as all are here, would stay so.
+    this.connection.stream.on("end", () => session.destroy());
   }
 
   // ---- NextProtocolConn

@@ -1,18 +1,24 @@
 /** HTTP/2 through `nextProtocols`, against node:http2: what goes over a stream, who shares a connection, how each ends. */
 
 import { constants } from "node:http2";
+import { createServer as createHttpsServer } from "node:https";
+import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
+import type { Duplex } from "node:stream";
 import { connect } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { h2 } from "../../lib/h2/index.ts";
 import {
+  Client,
   ConnectionClosedError,
   IncompleteBodyError,
   LocalProtocolError,
   RemoteProtocolError,
   Request,
+  Transport,
   TransportClosedError,
 } from "../../lib/index.ts";
-import { type H2Peer, h2Ca, h2Peer, hello } from "../support/h2-peer.ts";
+import { type H2Peer, h2Ca, h2Certificate, h2Peer, hello } from "../support/h2-peer.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { turns, until } from "../support/loop.ts";
 import { SteeredClock } from "../support/steered-clock.ts";
@@ -188,7 +194,7 @@ describe("requests for one origin", () => {
   test("1,000 at once wait for room on one connection, where so is said", async () => {
     await using peer = await h2Peer(hello, {
       h2: { whenFull: "wait" },
-      server: { settings: { maxConcurrentStreams: 50 } },
+      server: { settings: { maxConcurrentStreams: 100 } },
     });
     const texts = await Promise.all(Array.from({ length: 1000 }, (_, i) => get(peer, `/${i}`)));
     expect(texts.at(-1)).toBe("hello /999");
@@ -213,16 +219,26 @@ describe("requests for one origin", () => {
   });
 
   test("fall to HTTP/1.1 where the server chooses that, all that waited and all later ones", async () => {
-    await using peer = await h2Peer(hello, {
-      server: { ALPNProtocols: ["http/1.1"] },
-      onHttp1: (request, response) => response.end(`one ${request.url}`),
-    });
-    const texts = await Promise.all(Array.from({ length: 4 }, (_, i) => get(peer, `/${i}`)));
-    expect(texts).toEqual(["one /0", "one /1", "one /2", "one /3"]);
-    expect(peer.connections).toBe(4);
-    const res = await peer.client.get(peer.url("/again"));
-    expect([await res.text(), res.connection?.reused, res.httpVersion]).toEqual(["one /again", true, "1.1"]);
-    expect(peer.sessions.length).toBe(0);
+    const sockets = new Set<Duplex>();
+    const options = { ...h2Certificate, ALPNProtocols: ["http/1.1"] };
+    const server = createHttpsServer(options, (req, res) => setTimeout(() => res.end(`one ${req.url}`), 20));
+    server.on("secureConnection", (socket) => sockets.add(socket));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`; // it listens on TCP
+    const transport = new Transport({ tls: { ca: h2Ca }, nextProtocols: { h2: h2() } });
+    const client = new Client({ transport });
+    const texts = [1, 2, 3, 4].map(async (i) => (await client.get(`${origin}/${i}`)).text());
+    expect(await Promise.all(texts)).toEqual(["one /1", "one /2", "one /3", "one /4"]);
+    const res = await client.get(`${origin}/again`);
+    expect([await res.text(), res.connection?.reused, res.connection?.tls?.alpn]).toEqual([
+      "one /again",
+      true,
+      "http/1.1",
+    ]);
+    expect([sockets.size, transport.stats().dialed]).toEqual([4, 4]);
+    await transport.destroy();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   });
 
   test("go on when the one that dials is aborted", async () => {
@@ -394,16 +410,39 @@ describe("an HTTP/2 connection", () => {
     await unread.text().catch(() => {});
   });
 
-  test("is closed by a peer that answers no ping", async () => {
+  test("is closed when the peer answers no ping", async () => {
     const clock = new SteeredClock();
-    await using peer = await h2Peer(deaf, { clock, h2: { readIdleTimeout: 1000, pingTimeout: 500 } });
+    let deafened = false;
+    const relay = createServer((near) => {
+      const far = connectTcp(Number(peer.authority.split(":")[1]), "127.0.0.1");
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        from.on("data", (bytes) => deafened || to.write(bytes));
+        from.on("error", () => {}).on("close", () => to.destroy());
+      }
+    });
+    await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+    const relayPort = (relay.address() as AddressInfo).port; // it listens on TCP
+    const dial = () => connectTcp(relayPort, "127.0.0.1");
+    await using peer = await h2Peer(deaf, { clock, dial, h2: { readIdleTimeout: 1000, pingTimeout: 500 } });
     const call = peer.client.get(peer.url());
     call.catch(() => {});
     await until(() => peer.streams.length === 1, "it came");
+    await turns(50);
+    let pings = 0;
+    peer.sessions[0]?.on("ping", () => pings++);
+    await clock.advance(1000);
+    await until(() => pings === 1, "the ping came");
+    await turns(200);
+    await clock.advance(600);
     await turns(10);
-    peer.sessions[0]?.socket.pause();
+    expect(peer.transport.stats().busy).toBe(1); // that ping was answered
+    deafened = true;
     for (let i = 0; i < 4; i++) await clock.advance(500);
     await expect(call).rejects.toThrow(/no answer to a ping within 500 ms/);
+    relay.close();
   });
 
   test("is idle in the pool, expires there, and is closed by closeIdleConnections()", async () => {

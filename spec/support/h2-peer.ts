@@ -46,7 +46,8 @@ export class H2Peer {
     this.server = server;
     this.transport = transport;
     this.client = new Client({ transport });
-    server.on("connection", (socket: Socket) => {
+    // Not "connection": the sockets below TLS have lost their handles to those above.
+    server.on("secureConnection", (socket: Socket) => {
       this.connections++;
       this.#sockets.add(socket);
       socket.on("error", () => {}).on("close", () => this.#sockets.delete(socket));
@@ -93,9 +94,12 @@ export const hello: OnStream = (stream, headers) => {
 export async function h2Peer(onStream: OnStream = hello, options: H2PeerOptions = {}): Promise<H2Peer> {
   const { h2: h2Options, server: serverOptions, clock = systemClock, onHttp1, ...transportOptions } = options;
   const server = createSecureServer({ ...certificate, allowHTTP1: true, ...serverOptions });
-  server.on("request", (request, response) => {
-    if (request.httpVersion !== "2.0") onHttp1?.(request, response);
-  });
+  // With such a listener node:http2 takes part in every stream, trailers and expectations included.
+  if (onHttp1 !== undefined) {
+    server.on("request", (request, response) => {
+      if (request.httpVersion !== "2.0") onHttp1(request, response);
+    });
+  }
   const nextProtocols = { h2: h2(h2Options) };
   const transport = new Transport({ tls: { ca: authority.cert }, nextProtocols, ...transportOptions }, clock);
   const peer = new H2Peer(server, transport, onStream);
@@ -103,5 +107,6 @@ export async function h2Peer(onStream: OnStream = hello, options: H2PeerOptions 
   return peer;
 }
 
-/** What its own client trusts. */
+/** What its own client trusts, and a certificate for other servers. */
 export const h2Ca = authority.cert;
+export const h2Certificate = certificate;
