@@ -15,7 +15,7 @@ import { type ClientConn, type ClientConnHost, type ClientConnOptions, openClien
 import { type Clock, type Deadline, systemClock } from "./clock.ts";
 import { type Dialed, Dialer, type Dialing, NegotiatedStream } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
-import { type CloseReason, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
+import { type CloseReason, DialError, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
 import type { DialOwner, Held } from "./held.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
@@ -23,7 +23,7 @@ import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
 import { checkCall, checkOption, type ResolvedOptions, resolveOptions, type TransportOptions } from "./options.ts";
 import { NO_CALL, type OwnCall, ownCall } from "./own-call.ts";
-import { Pool } from "./pool/pool.ts";
+import { Pool, slowDialMs } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
 import { preconnect } from "./preconnect.ts";
 import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
@@ -424,6 +424,7 @@ class DialInProgress {
   #dialing: Dialing<Dialed> | null = null;
   #detached = false;
   #keeper: Deadline | null = null;
+  #patience: Deadline | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -434,18 +435,31 @@ class DialInProgress {
     if (this.#detached) dialing.unref();
   }
 
+  /** A connect keeps the process alive whatever is unref'd: nobody waits longer for one than others would count on it. */
+  #impatient(): void {
+    this.#patience ??= this.#clock.deadline(slowDialMs, () => {
+      if (this.#dialing?.holdsProcess !== true) return;
+      this.abort.abort(new DialError("Cannot connect: nobody waits for it any more", []));
+    });
+  }
+
   detach(): void {
     this.#detached = true; // for good: who counts on it later has a keeper
     this.#keeper?.cancel();
     this.#keeper = null;
     this.#dialing?.unref();
+    this.#impatient();
   }
 
   attach(): void {
+    this.#patience?.cancel();
+    this.#patience = null;
     this.#keeper ??= this.#clock.deadline(FOR_EVER_MS, () => {}, KEEP_ALIVE);
   }
 
   ended(): void {
+    this.#patience?.cancel();
+    this.#patience = null;
     this.#keeper?.cancel();
     this.#keeper = null;
   }

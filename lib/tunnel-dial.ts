@@ -32,6 +32,7 @@ export interface TunnelTrace extends DialTrace {
 /** What is under way, and how the process is told not to wait for it. */
 interface Stage {
   unref(): void;
+  readonly holdsProcess?: boolean;
 }
 
 export class TunnelDial implements Dialing<Dialed> {
@@ -69,6 +70,10 @@ export class TunnelDial implements Dialing<Dialed> {
   unref(): void {
     this.#unreferenced = true;
     this.#stage?.unref();
+  }
+
+  get holdsProcess(): boolean {
+    return this.#stage?.holdsProcess ?? false;
   }
 
   #enter(stage: Stage): void {

@@ -94,6 +94,11 @@ export interface Dialing<T = Conduit> {
   readonly promise: Promise<T>;
   /** From now on the process does not stay alive for it; nor does it for the connection, until that is ref'd. */
   unref(): void;
+  /**
+   * Whether the process stays alive for it all the same: a lookup and a connect are requests of the loop, which only their
+   * end takes away, and only that of a connect is ours to bring about.
+   */
+  readonly holdsProcess: boolean;
 }
 
 export class Dialer {
@@ -269,6 +274,10 @@ class Dial<T> implements Dialing<T> {
     this.#fail(
       new TransportClosedError(`Cannot connect to ${this.#peer}: the transport was closed`, { safeToRetry: true }),
     );
+  }
+
+  get holdsProcess(): boolean {
+    return !this.#settled && (this.#phase === "dns" || (this.#phase === "connect" && this.#race !== null));
   }
 
   unref(): void {
