@@ -267,6 +267,33 @@ describe("requests for one origin", () => {
     for (const call of calls) await expect(call).rejects.toThrow(TransportClosedError);
   });
 
+  test("share one tunnel through a proxy", async () => {
+    let tunnels = 0;
+    const proxy = createServer((near) => {
+      near.on("error", () => {});
+      near.once("data", (bytes) => {
+        const [, host = "", port] = /^CONNECT ([^:]+):(\d+)/.exec(bytes.toString("latin1")) ?? [];
+        tunnels++;
+        const far = connectTcp(Number(port), host, () => {
+          near.write("HTTP/1.1 200 OK\r\n\r\n");
+          near.pipe(far).pipe(near);
+        });
+        far.on("error", () => {}).on("close", () => near.destroy());
+        near.on("close", () => far.destroy());
+      });
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`; // it listens on TCP
+    {
+      await using peer = await h2Peer(hello, { proxy: proxyUrl });
+      const texts = await Promise.all([1, 2, 3].map((i) => get(peer, `/${i}`)));
+      expect([texts, tunnels]).toEqual([["hello /1", "hello /2", "hello /3"], 1]);
+      const res = await peer.client.get(peer.url());
+      expect([await res.text(), res.connection?.proxy]).toEqual(["hello /", proxyUrl]);
+    }
+    await new Promise((resolve) => proxy.close(resolve));
+  });
+
   test("are preconnected by one connection", async () => {
     await using peer = await h2Peer();
     const [n, text] = await Promise.all([peer.transport.preconnect(peer.url(), 5), get(peer)]);
