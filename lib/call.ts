@@ -31,6 +31,7 @@ import { NO_CALL, type OwnCall } from "./own-call.ts";
 import type { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
 import { WantConn } from "./pool/want-conn.ts";
+import { needsProbe, probeBody } from "./probe-body.ts";
 import { shouldRetry } from "./retry.ts";
 import type { RoundTripCall } from "./round-tripper.ts";
 import type { Rider, SharedConns } from "./shared-conns.ts";
@@ -59,12 +60,10 @@ export interface CallHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
-  readonly ways: Pick<Ways, "find">;
+  readonly ways: Pick<Ways, "find" | "findAs" | "checkConnect">;
   readonly pool: Pool<Held, DialOwner>;
   /** Where ways are `negotiated`. */
   readonly shared: SharedConns;
-  /** Whether code of the caller's takes part in dials. */
-  readonly dialsByCaller: boolean;
   /** Set when the transport was closed: what the pool tells all who wait. */
   readonly closed: TransportClosedError | null;
   calls: number;
@@ -92,6 +91,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   #head: WritableHead | null = null;
   /** The body of the next attempt: opened with the call, then again for each retry. */
   #body: BodyReader | null = null;
+  /** It was looked at, and there is none: the head says so. */
+  #bodyIsEmpty = false;
   /** Its place in the pool's queue, kept for all attempts; null where it never stood there, or waits for a shared one. */
   #want: WantConn<Held, DialOwner> | null = null;
   /** Attempts on connections that are shared. */
@@ -107,8 +108,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   #poolDeadline: Deadline | null = null;
   #total: Deadline | null = null;
   #detach: (() => void) | null = null;
-  /** The caller's async context, where code of the caller may have to run later. */
-  #context: AsyncResource | null = null;
+  /** The caller's async context: in it runs code of the caller's, and what listens for the warnings about the call. */
+  readonly #context = new AsyncResource("persistconn.Call", { requireManualDestroy: true });
 
   constructor(
     host: CallHost,
@@ -123,18 +124,12 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#limits = call === NO_CALL ? host.options : timeLimitsOf(host.options, call);
-    // Where code of the caller's may run later. A body looks after itself, but for one that is opened again.
-    const { trace, onInformation } = call;
-    const hooked = trace !== undefined || onInformation !== undefined || host.options.nextProtocols !== undefined;
-    if (hooked || request.trailers !== null || request.body?.kind === "factory" || host.dialsByCaller) {
-      this.#context = new AsyncResource("persistconn.Call", { requireManualDestroy: true });
-    }
     this.trace = new CallTrace(++lastCallId, host.clock, host.tracer, this.#tracer(call.trace));
   }
 
   /** Runs code that may call the caller's, in the async context of the call. */
   inContext<T>(fn: () => T): T {
-    return this.#context === null ? fn() : this.#context.runInAsyncScope(fn);
+    return this.#context.runInAsyncScope(fn);
   }
 
   #tracer(option: TraceOption | undefined): Tracer {
@@ -156,7 +151,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
 
   start(): void {
     const host = this.#host;
-    const { signal, deadline } = this.#call;
+    const { signal, deadline, tls } = this.#call;
     let found: Way | Promise<Way>;
     host.calls++;
     if (this.trace.mask & TRACE_CALL) {
@@ -166,7 +161,9 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
       // A body that can be read only once is ours from here on, so it is opened before anything can fail.
       this.#body = this.#request.body?.open() ?? null;
       this.#requireGoingOn();
-      found = host.ways.find(this.#request.destination);
+      const { destination } = this.#request;
+      found = tls === undefined ? host.ways.find(destination) : host.ways.findAs(tls, destination);
+      if (this.#request.method === "CONNECT") host.ways.checkConnect(this.#request.target);
       if (found instanceof Promise)
         found.catch(() => {}); // it is looked at below, unless the call ends before
       else this.#take(found);
@@ -184,8 +181,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
         KEEP_ALIVE,
       );
     }
-    this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before, but for a proxy
-    if (!(found instanceof Promise)) return this.#enqueue();
+    this.trace.queuedAt = this.trace.startedAt; // nothing is awaited before, but for a proxy and a body that is looked at
+    if (!(found instanceof Promise)) return this.#ready();
     found.then(
       (way) => this.#wayFound(way),
       (error: unknown) => {
@@ -215,6 +212,34 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     try {
       if (this.#host.closed !== null) throw closedError();
       this.#take(way);
+    } catch (error) {
+      return this.#finish(error);
+    }
+    this.trace.queuedAt = this.#host.clock.now();
+    this.#ready();
+  }
+
+  #ready(): void {
+    const body = this.#body;
+    if (body === null || !needsProbe(this.#request, this.#head as WritableHead)) return this.#enqueue(); // just written
+    probeBody(body, this.#host.clock).then(
+      (probed) => this.#probed(probed),
+      (error: unknown) => {
+        if (!this.#isOver) this.#finish(error);
+      },
+    );
+  }
+
+  /** @param body null: it is empty, and the head must not promise it */
+  #probed(body: BodyReader | null): void {
+    if (this.#isOver) return;
+    this.#body = body;
+    try {
+      if (this.#host.closed !== null) throw closedError();
+      if (body === null) {
+        this.#bodyIsEmpty = true;
+        this.#take(this.way);
+      }
     } catch (error) {
       return this.#finish(error);
     }
@@ -387,7 +412,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     this.#state = "riding";
     const request = this.#ridingRequest();
     const call = this.#ridingCall();
-    if (this.#host.options.nextProtocols !== undefined) lendTrace(call, trace);
+    lendTrace(call, trace);
     let answer: Promise<Response>;
     try {
       answer = Promise.resolve(this.inContext(() => lease.conn.roundTrip(request, call)));
@@ -407,6 +432,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   #ridingRequest(): Request {
     const reader = this.#body;
     this.#body = null;
+    if (this.#bodyIsEmpty) return this.#request.with({ body: null });
     if (reader === null) return this.#request;
     if (this.#request.body?.regenerable === false) return this.#request.with({ body: chunksOf(reader) });
     reader.destroy();
@@ -458,7 +484,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   /** The body anew for another attempt, opened in the context of the call: a factory is the caller's code. */
   #reopened(): BodyReader | null {
     const { body } = this.#request;
-    if (body === null) return null;
+    if (body === null || this.#bodyIsEmpty) return null;
     return this.inContext(() => body.open());
   }
 
@@ -541,13 +567,15 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   }
 
   #finish(error: unknown): void {
+    // Who waits for a connection waits for that of the next attempt.
+    const attempt = Math.max(1, this.trace.attempt + (this.#state === "waiting" ? 1 : 0));
     this.#state = "over";
     this.#release();
     this.#body?.destroy(error);
     this.#body = null;
     // The reason of an abort is the caller's own, also where it is an error of ours from elsewhere.
     if (error instanceof HttpError && error !== this.#call.signal?.reason)
-      error.addFacts({ origin: this.#request.destination.origin, attempt: this.trace.attempt });
+      error.addFacts({ origin: this.#request.destination.origin, attempt });
     if (this.trace.mask & TRACE_CALL) this.trace.emit({ type: "call-failed", error });
     this.#reject(error);
   }

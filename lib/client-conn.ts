@@ -16,6 +16,7 @@ import { throwLater } from "./boundary.ts";
 import { Call, type CallHost, dialTrace } from "./call.ts";
 import type { Clock } from "./clock.ts";
 import { type Dialed, type Dialing, NegotiatedStream } from "./conn/dial.ts";
+import type { TlsOptions } from "./conn/tls.ts";
 import { type CloseReason, ConnectionClosedError, LocalProtocolError } from "./errors.ts";
 import type { DialOwner, Held } from "./held.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
@@ -33,21 +34,29 @@ import { SharedConns } from "./shared-conns.ts";
 import { SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
 import { CallTrace, type Tracer, tracerOf } from "./trace.ts";
 import type { TunnelTrace } from "./tunnel-dial.ts";
-import { authorityOf, type Way } from "./way.ts";
+import { authorityOf, type Way, type Ways } from "./way.ts";
 
 export interface ClientConnOptions {
-  /** Ends the dial with its reason. */
+  /** Ends the dial with its reason. Default: none. */
   signal?: AbortSignal;
-  /** Called, later and once for each change, when there is more room than before, or the connection is gone. */
+  /**
+   * TLS options of this connection in the place of the transport's, as `tls` of a call. Calls on it may give no others.
+   * Default: the transport's. TlsError.
+   */
+  tls?: TlsOptions;
+  /** Called, later and once for each change, when there is more room than before, or the connection is gone. Default: none. */
   onStateChange?: (conn: ClientConn) => void;
 }
+
+/** The options of newClientConn(). */
+export const CLIENT_CONN_NAMES: readonly string[] = ["signal", "tls", "onStateChange"];
 
 /** What a held connection has of its transport. */
 export interface ClientConnHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
-  readonly dialsByCaller: boolean;
+  readonly ways: Pick<Ways, "serves" | "checkConnect">;
   startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing<Dialed>;
 }
 
@@ -149,11 +158,14 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
-  readonly dialsByCaller: boolean;
   readonly closed = null;
   readonly pool: Pool<Held, DialOwner>;
   readonly shared: SharedConns;
-  readonly ways = { find: (destination: Destination) => this.#wayOf(destination) };
+  readonly ways = {
+    find: (destination: Destination) => this.#wayOf(destination),
+    findAs: (tls: TlsOptions, destination: Destination) => this.#wayAs(tls, destination),
+    checkConnect: (hostPort: string) => this.#host.ways.checkConnect(hostPort),
+  };
   readonly way: Way;
   readonly trace: CallTrace;
   readonly waiting = false;
@@ -162,6 +174,7 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
   retries = 0;
   error: Error | null = null;
   readonly #host: ClientConnHost;
+  readonly #only: Way;
   readonly #changed: () => void;
   readonly #abort = new AbortController();
   #lease: Lease | SharedLease | null = null;
@@ -177,8 +190,8 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
     this.clock = host.clock;
     this.options = { ...host.options, maxConnsPerHost: 1, idleConnTimeout: 0 };
     this.tracer = host.tracer;
-    this.dialsByCaller = host.dialsByCaller;
     this.way = way;
+    this.#only = { ...way, plain: null };
     this.trace = new CallTrace(0, host.clock, host.tracer, tracerOf(undefined));
     this.peer = authorityOf(way.target.host, way.target.port);
     this.#changed = changed;
@@ -258,10 +271,21 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
 
   /** Whatever host the URL names: who holds a connection knows where it leads. But clear text is not for what is secret. */
   #wayOf({ scheme }: Destination): Way {
-    if (scheme === this.#scheme) return this.way;
+    // What was chosen is chosen: there is no other connection for what only HTTP/1.1 can carry.
+    if (scheme === this.#scheme) return this.#only;
     throw new LocalProtocolError(
       "url",
       `Cannot send request over the connection to ${this.peer}: its scheme is ${scheme}, the connection's is ${this.#scheme}`,
+    );
+  }
+
+  /** What is secured stays as it was secured: other pins or another certificate would be judged by nobody. */
+  #wayAs(tls: TlsOptions, destination: Destination): Way {
+    const way = this.#wayOf(destination);
+    if (this.#host.ways.serves(tls, way)) return way;
+    throw new LocalProtocolError(
+      "tls",
+      `Cannot send request over the connection to ${this.peer}: option tls is not what it was secured with; give it to newClientConn()`,
     );
   }
 
@@ -382,6 +406,13 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
     const { exchange } = lease;
     if (exchange === null || exchange.settled) this.pool.remove(lease.slot); // else its call decides
   }
+
+  leaseHandedOver(lease: Lease): void {
+    this.#die(new ConnectionClosedError(`Cannot use connection to ${this.peer}: an answer handed it over`));
+    this.pool.release(lease.slot);
+  }
+
+  leaseHandoverClosed(): void {}
 
   leaseUnread(): void {}
 

@@ -9,12 +9,12 @@
  */
 
 import type { Clock } from "./clock.ts";
-import { systemClock } from "./clock.ts";
+import { clockOf } from "./clock.ts";
 import { type CookieJar, isCookieJar } from "./cookies.ts";
 import { LocalProtocolError } from "./errors.ts";
 import { type HeadersInit, normaliseHeaders, sameName } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
-import { REQUEST_OPTIONS, Request, type RequestInit } from "./message/request.ts";
+import { isRequestLike, REQUEST_OPTIONS, Request, type RequestInit, type RequestLike } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
 import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall, checkOption } from "./options.ts";
 import { isRedirect } from "./redirect.ts";
@@ -31,11 +31,14 @@ import type { TraceOption } from "./trace.ts";
 import { Transport } from "./transport.ts";
 
 export interface ClientOptions extends RedirectOptions {
-  /** What carries the round trips. Default: a Transport of the client's own, on its defaults. */
+  /**
+   * What carries the round trips. Default: a Transport of the client's own, on its defaults, so without a proxy: the
+   * environment's is `new Transport({ proxy: proxyFromEnvironment })`, as `defaultClient` has it.
+   */
   transport?: RoundTripper;
-  /** From the call to the last byte off the wire, in ms; 0 (default) means none. */
+  /** From the call to the last byte off the wire. Default 0: none. TimeoutError, phase total. */
   timeout?: number;
-  /** Go out with every request that does not have a field of the same name. */
+  /** Go out with every request that does not have a field of the same name. Default: none. LocalProtocolError. */
   headers?: HeadersInit;
   /**
    * Asked for the cookies of every hop, and given those that its answer sets: a tough-cookie CookieJar, or anything of its
@@ -46,13 +49,21 @@ export interface ClientOptions extends RedirectOptions {
 
 /** What belongs to one call and not to the request, which may be sent again. */
 export interface CallOptions extends CallTimeLimits, RedirectOptions {
-  /** Ends the call with its reason, wherever the call stands. */
+  /** Ends the call with its reason, wherever the call stands. Default: the request's own. */
   signal?: AbortSignal | null;
-  /** From the call to the last byte off the wire, in ms; takes the place of the client's. 0 means none. */
+  /**
+   * From the call to the last byte off the wire, in ms; 0 means none. Default: the client's. TimeoutError, phase total.
+   */
   timeout?: number;
+  /** Hears what happens on this call, beside the transport's own listener. Default: none. */
   trace?: TraceOption;
-  /** Hears each 1xx response. */
+  /** Hears each 1xx response; what it throws fails the call. Default: none. */
   onInformation?: RoundTripCall["onInformation"];
+  /**
+   * TLS options of this call over those of the transport; see `RoundTripCall.tls`. Where it is redirected to another
+   * origin, what is the first one's alone stays behind: the client certificate and `servername`. Default: the transport's. TlsError.
+   */
+  tls?: RoundTripCall["tls"];
 }
 
 /** What `client.get(url, init)` and its kin take: the request's parts and the call's. */
@@ -61,10 +72,18 @@ export type CallInit = Omit<RequestInit, "method" | "signal"> & CallOptions;
 /** What a Request can be made of. */
 export type RequestInput = ConstructorParameters<typeof Request>[0];
 
-const TRANSPORT_CALL_NAMES: readonly string[] = ["signal", "timeout", "trace", "onInformation", ...CALL_TIME_LIMITS];
-const CALL_NAMES: readonly string[] = [...TRANSPORT_CALL_NAMES, ...REDIRECT_OPTIONS];
+const TRANSPORT_CALL_NAMES: readonly string[] = [
+  "signal",
+  "timeout",
+  "trace",
+  "onInformation",
+  "tls",
+  ...CALL_TIME_LIMITS,
+];
+/** The options of one call. */
+export const CALL_NAMES: readonly string[] = [...TRANSPORT_CALL_NAMES, ...REDIRECT_OPTIONS];
 const PART_NAMES: readonly string[] = REQUEST_OPTIONS.filter((name) => name !== "method" && name !== "signal");
-const CLIENT_NAMES: readonly string[] = ["transport", "timeout", "headers", "cookieJar", ...REDIRECT_OPTIONS];
+export const CLIENT_NAMES: readonly string[] = ["transport", "timeout", "headers", "cookieJar", ...REDIRECT_OPTIONS];
 
 /** Stands before what a prototype brings along: that is not the caller's. */
 const UNSET = { transport: undefined, timeout: undefined, headers: undefined, cookieJar: undefined };
@@ -95,7 +114,7 @@ export class Client {
     this.transport = transport ?? (this.#ownTransport as Transport); // made in the line above where it was not given
     this.#timeout = timeout;
     this.#headers = headers === undefined ? [] : normaliseHeaders(headers);
-    this.#clock = transport instanceof Transport ? transport.clock : systemClock;
+    this.#clock = clockOf(this.transport); // deadlines are points in time on it
     this.#chains = { transport: this.transport, jar: cookieJar ?? null, clock: this.#clock };
   }
 
@@ -103,12 +122,15 @@ export class Client {
    * Sends a request and delivers the head of its answer, of the last one where it is redirected; a status is never an
    * error.
    *
+   * @param request ours; or a standard Request, by its shape: its method, URL, fields and signal count, its `redirect`
+   *   where that is "manual" or "error" and the options say nothing, and its body, which is a stream and goes out once.
+   *   What only a browser can mean (`mode`, `credentials`, `cache`, `integrity`, …) does not count.
    * @throws {LocalProtocolError | TypeError} the request is wrong: before a connection is touched
    * @throws {HttpError} what went wrong on the way; see the classes
    */
-  do(request: Request, options?: CallOptions): Promise<Response> {
+  do(request: Request | RequestLike, options?: CallOptions): Promise<Response> {
+    if (!(request instanceof Request)) return this.#doStandard(request, options);
     try {
-      if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
       const call = this.#call(request, options);
       const rules = options === undefined ? this.#redirects : resolveRedirects(this.#redirects, options);
       if (rules.httpsOnly) refuseHttp(request);
@@ -122,7 +144,21 @@ export class Client {
       );
     } catch (error) {
       // A body that can be read only once is ours from the call on, also when the call is refused.
-      if (request instanceof Request) request.body?.discard(error);
+      request.body?.discard(error);
+      return Promise.reject(error);
+    }
+  }
+
+  #doStandard(given: RequestLike, options: CallOptions | undefined): Promise<Response> {
+    try {
+      if (!isRequestLike(given)) throw wrongType("request", "a Request", given);
+      const { redirect } = given;
+      const request = Request.taken(given);
+      if (redirect !== "manual" && redirect !== "error") return this.do(request, options);
+      if (options !== undefined && (typeof options !== "object" || options === null)) return this.do(request, options);
+      const own = { redirect: undefined, ...options };
+      return this.do(request, { ...own, redirect: own.redirect ?? redirect });
+    } catch (error) {
       return Promise.reject(error);
     }
   }
@@ -132,10 +168,11 @@ export class Client {
     try {
       if (init === undefined) {
         const plain = method === "GET" && typeof url === "string";
-        return this.do(plain ? new Request(url) : new Request(url, { method }));
+        return this.do(plain ? new Request(url) : new Request(url, {}, method));
       }
-      const [parts, call, stray] = split(method, init);
-      const request = new Request(url, parts);
+      if (hasPartsOnly(init)) return this.do(new Request(url, init, method));
+      const [parts, call, stray] = split(init);
+      const request = new Request(url, parts, method);
       if (stray === null) return this.do(request, call);
       const error = unknownOption(stray, [...PART_NAMES, ...CALL_NAMES]);
       request.body?.discard(error);
@@ -173,7 +210,7 @@ export class Client {
     if (typeof transport.closeIdleConnections === "function") transport.closeIdleConnections();
   }
 
-  /** Closes the transport, if this client made it. */
+  /** Closes the transport, if this client made it; one that was given may serve others. */
   async close(): Promise<void> {
     await this.#ownTransport?.close();
   }
@@ -217,13 +254,19 @@ function refuseHttp(request: Request): void {
   throw new LocalProtocolError("url", "Cannot make request: URL is refused: it is not https (option httpsOnly)");
 }
 
+/** Most calls have no options of their own, and then nothing has to be taken apart. */
+function hasPartsOnly(init: CallInit): boolean {
+  if (typeof init !== "object" || init === null) throw wrongType("options", "an object", init);
+  for (const name of Object.keys(init)) if (!PART_NAMES.includes(name)) return false;
+  return true;
+}
+
 /**
  * Takes the parts of the request and those of the call apart; Request and `#call` check what is in them.
  *
  * @returns the third is a name that belongs to neither, or null
  */
-function split(method: string, init: CallInit): [RequestInit, CallOptions | undefined, string | null] {
-  if (typeof init !== "object" || init === null) throw wrongType("options", "an object", init);
+function split(init: CallInit): [RequestInit, CallOptions | undefined, string | null] {
   const parts: Record<string, unknown> = {};
   let call: Record<string, unknown> | undefined;
   let stray: string | null = null;
@@ -234,6 +277,5 @@ function split(method: string, init: CallInit): [RequestInit, CallOptions | unde
     else if (call === undefined) call = { [name]: value };
     else call[name] = value;
   }
-  parts["method"] = method;
   return [parts, call, stray];
 }

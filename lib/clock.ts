@@ -31,6 +31,12 @@ export interface Clock {
    * what was stamped with `batch` b has seen a full poll when a turn of a batch ≥ b fires.
    */
   readonly batch: number;
+  /**
+   * Keeps the process alive until as many `release` as `hold` were called. Of many holds at once only the first costs
+   * more than a count, which is why busy connections use it and not their sockets' own `ref`.
+   */
+  hold(): void;
+  release(): void;
 }
 
 export interface Deadline {
@@ -62,16 +68,17 @@ const wall = Date.now;
  *
  * The timer and the immediates belong to no call: they are made in the async context of the program's start.
  *
- * Invariant: the heap is empty, or an immediate to fire what is due is on its way, or the timer stands at or before the
- * first linked time.
+ * Invariant: the heap is empty (a timer may stand then that only keeps the process alive), or an immediate to fire what
+ * is due is on its way, or the timer stands at or before the first linked time.
  */
 export class SystemClock implements Clock {
   readonly #heap: SystemDeadline[] = [];
   #timer: NodeJS.Timeout | null = null;
-  /** When the timer fires; NEVER without one; -1 while due deadlines wait for their poll, when nothing may be armed. */
+  /** When the timer fires; NEVER without one, or with one that only keeps the process alive; -1 while due deadlines wait for their poll, when nothing may be armed. */
   #timerAt = NEVER;
-  /** Armed deadlines that keep the process alive. */
+  /** Armed deadlines that keep the process alive, and 1 while anything is held. */
   #keepers = 0;
+  #holds = 0;
   /** What was due when the timer fired: only that has seen a poll when the immediate runs. */
   #cutoff = 0;
 
@@ -98,6 +105,16 @@ export class SystemClock implements Clock {
 
   get batch(): number {
     return this.#batch;
+  }
+
+  hold(): void {
+    if (++this.#holds > 1) return;
+    this.keep(1);
+    if (this.#timer === null && this.#timerAt === NEVER) this.#arm(NEVER); // what is due soon arms one itself
+  }
+
+  release(): void {
+    if (--this.#holds === 0) this.keep(-1);
   }
 
   turn(fire: (batch: number) => void): void {
@@ -150,7 +167,7 @@ export class SystemClock implements Clock {
     deadline.index = -1;
   }
 
-  /** Counts armed deadlines that keep the process alive. @internal */
+  /** Counts what keeps the process alive: armed deadlines that do, and all holds as one. @internal */
   keep(change: 1 | -1): void {
     this.#keepers += change;
     if (this.#timer === null) return;
@@ -176,8 +193,8 @@ export class SystemClock implements Clock {
       this.#cutoff = now;
       this.#timerAt = -1;
       setImmediate(this.#fireDue);
-    } else if (this.#heap.length > 0) {
-      this.#arm(this.#heap[0]!.linked);
+    } else {
+      this.#armNext();
     }
   };
 
@@ -194,8 +211,15 @@ export class SystemClock implements Clock {
       if (deadline.index < 0 && deadline.due <= this.#cutoff) deadline.expire();
     }
     this.#timerAt = NEVER;
-    if (this.#heap.length > 0) this.#arm(this.#heap[0]!.linked);
+    this.#armNext();
   };
+
+  /** For the first deadline; without one, for as long as timers go, where somebody keeps the process alive. */
+  #armNext(): void {
+    const first = this.#heap[0];
+    if (first !== undefined) this.#arm(first.linked);
+    else if (this.#keepers > 0) this.#arm(NEVER);
+  }
 
   /** Whether the first deadline is due at `now`; moves those to their place that were reset since they were linked. */
   #firstIsDue(now: number): boolean {
@@ -303,3 +327,9 @@ class SystemDeadline implements Deadline {
 
 /** The clock of this process. */
 export const systemClock: Clock = new SystemClock();
+
+/** The clock of a round tripper that has one, as a Transport does and what stands around it should; else the real one. */
+export function clockOf(owner: object): Clock {
+  const { clock } = owner as { readonly clock?: Partial<Clock> }; // what is used of it is looked at
+  return typeof clock?.now === "function" && typeof clock.deadline === "function" ? (clock as Clock) : systemClock;
+}

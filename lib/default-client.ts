@@ -11,8 +11,18 @@ import type { Response } from "./message/response.ts";
 import { proxyFromEnvironment } from "./proxy/environment.ts";
 import { Transport } from "./transport.ts";
 
-/** It belongs to everybody: `close()` of it closes nothing, `closeIdleConnections()` what is idle. */
-export const defaultClient: Client = /* @__PURE__ */ new Client({
+/** Belongs to everybody, so nobody can end it: its `close()` is `closeIdleConnections()`. */
+class SharedClient extends Client {
+  override async close(): Promise<void> {
+    this.closeIdleConnections();
+  }
+}
+
+/**
+ * Behind `get(url)` and its kin, with default options but one: `proxy: proxyFromEnvironment`, which a `new Client()` does
+ * not have. `close()` closes what is idle and nothing else: other code of the program may be using it.
+ */
+export const defaultClient: Client = /* @__PURE__ */ new SharedClient({
   transport: /* @__PURE__ */ new Transport({ proxy: proxyFromEnvironment }),
 });
 

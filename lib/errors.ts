@@ -18,7 +18,7 @@ export interface ErrorFacts {
   origin?: string;
   /** URL of the proxy, without credentials, where it is the proxy or the way to it that failed. */
   proxy?: string;
-  /** 1 for the first attempt of a call; each retry adds one. */
+  /** 1 for the first attempt of a call, its wait for a connection and its dial included; each retry adds one. */
   attempt?: number;
   /** Whether the connection had been in the pool before, or was dialed for another request. */
   reused?: boolean;
@@ -239,12 +239,22 @@ export class ProxyError extends HttpError {
   }
 }
 
-/** The TLS handshake failed, or the peer does not speak TLS. */
+/** The pins that a peer's certificates were to match, and those that would have matched. */
+export interface PinMismatch {
+  readonly expected: readonly string[];
+  /** The keys of its chain as `sha256/BASE64`, from the leaf on, then the leaf's SHA-256 fingerprint. */
+  readonly seen: readonly string[];
+}
+
+/** The TLS handshake failed, the peer does not speak TLS, or it is not whom `tls.pins` name. */
 export class TlsError extends HttpError {
   override readonly name = "TlsError";
   readonly code = "ERR_HTTP_TLS";
-  constructor(message: string, facts?: ErrorFacts) {
+  /** Null where pins are not the matter. */
+  readonly pins: PinMismatch | null;
+  constructor(message: string, facts?: ErrorFacts, pins: PinMismatch | null = null) {
     super(message, { phase: "tls", safeToRetry: true, ...facts });
+    this.pins = pins;
   }
 }
 
@@ -353,8 +363,8 @@ export class InvariantError extends HttpError {
  * `write-unfinished`, `keep-alive-disabled`, `lenient-parse`.
  * Within an exchange: `aborted`, `timeout`, `protocol-error`, `socket-error`, `server-closed`, `body-error`,
  * `body-closed-early`, `incomplete-body`, `invariant`.
- * From outside: `transport-closed`, `transport-destroyed`, `dial-unwanted`, `handed-over` (101, CONNECT: not closed,
- * but no longer ours).
+ * From outside: `transport-closed`, `transport-destroyed`, `dial-unwanted`, `handed-over` (101, CONNECT: however its
+ * taker closed it).
  */
 export type CloseReason =
   | "server-closed-idle"

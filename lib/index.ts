@@ -6,6 +6,7 @@ export { type CallInit, type CallOptions, Client, type ClientOptions, type Reque
 export { ClientConn, type ClientConnOptions } from "./client-conn.ts";
 export type { Clock, Deadline } from "./clock.ts";
 export type { UserDial, UserDialTarget } from "./conn/dial.ts";
+export type { TlsOptions } from "./conn/tls.ts";
 export { unixDialer } from "./conn/unix.ts";
 export type { CookieJar } from "./cookies.ts";
 export { defaultClient, del, get, head, options, patch, post, put, request } from "./default-client.ts";
@@ -22,6 +23,7 @@ export {
   InvariantError,
   LocalProtocolError,
   type Phase,
+  type PinMismatch,
   PoolTimeoutError,
   type ProxyAnswer,
   ProxyError,
@@ -33,7 +35,7 @@ export {
   TransportClosedError,
 } from "./errors.ts";
 export { Headers, type HeadersInit } from "./message/headers.ts";
-export { Request, type RequestInit } from "./message/request.ts";
+export { Request, type RequestInit, type RequestLike } from "./message/request.ts";
 export type { BodyInit } from "./message/request-body.ts";
 export { type ConnectionInfo, Response, type ResponseInit } from "./message/response.ts";
 export type { Timings } from "./message/timings.ts";

@@ -9,8 +9,9 @@ import type { Clock } from "./clock.ts";
 import type { Conduit } from "./conn/conduit.ts";
 import type { DialTarget } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
+import type { Handover } from "./conn/handover.ts";
 import { type ConnOwner, PersistConn } from "./conn/persist-conn.ts";
-import type { CloseReason, TimeoutError } from "./errors.ts";
+import { type CloseReason, ConnectionClosedError, type TimeoutError } from "./errors.ts";
 import { type Held, nextConnectionId } from "./held.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Slot } from "./pool/slot.ts";
@@ -28,9 +29,18 @@ export interface LeaseHost {
   /** Its exchange is over; the server keeps the connection for so long (with a margin), where it said. */
   leaseReturned(lease: Lease, keepAliveMs: number | null): void;
   leaseExpired(lease: Lease): void;
+  /** It serves no other exchange, and its slot is free. */
+  leaseHandedOver(lease: Lease, handover: Handover): void;
+  leaseHandoverClosed(lease: Lease, handover: Handover): void;
   leaseClosed(lease: Lease, reason: CloseReason): void;
   leaseUnread(exchange: Exchange, error: TimeoutError): void;
 }
+
+/** Ends of a connection between the dial and the first request. */
+const EARLY_ENDS: Readonly<Partial<Record<CloseReason, string>>> = {
+  "unsolicited-bytes": "the server sent bytes before the request: is this a server of HTTP?",
+  "server-closed-idle": "the server closed the connection before the request",
+};
 
 export class Lease implements ConnOwner, Held {
   readonly slot: Slot<Held>;
@@ -71,12 +81,25 @@ export class Lease implements ConnOwner, Held {
     this.#host.leaseIdle(this);
   }
 
+  /** What a request that was to be its first one fails with. */
+  lostEarly(reason: CloseReason): ConnectionClosedError {
+    const state = EARLY_ENDS[reason] ?? "the connection was lost before the request";
+    const text = `Cannot send request to ${this.conn.peer}: ${state} (${reason})`;
+    return new ConnectionClosedError(text, { phase: "connect", reused: false, safeToRetry: true });
+  }
+
   connIdle(_conn: PersistConn, keepAliveMs: number | null): void {
     this.exchange = null;
     this.#host.leaseReturned(this, keepAliveMs === null ? null : Math.max(1, keepAliveMs - KEEP_ALIVE_MARGIN_MS));
   }
   connClosed(_conn: PersistConn, reason: CloseReason): void {
     this.#host.leaseClosed(this, reason);
+  }
+  connHandedOver(_conn: PersistConn, handover: Handover): void {
+    this.#host.leaseHandedOver(this, handover);
+  }
+  connHandoverClosed(_conn: PersistConn, handover: Handover): void {
+    this.#host.leaseHandoverClosed(this, handover);
   }
   connExpired(): void {
     this.#host.leaseExpired(this);

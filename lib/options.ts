@@ -17,9 +17,9 @@ import type { TraceGroup, TraceOption } from "./trace.ts";
 export type { CallTimeLimits } from "./time-limits.ts";
 
 export interface TransportOptions extends CallTimeLimits {
-  /** DNS and all addresses of one dial. Default 10 s. */
+  /** DNS and all addresses of one dial. Default 10 s. TimeoutError, phase dns or connect. */
   dialTimeout?: number;
-  /** The TLS handshake. Default 10 s, as Go. */
+  /** The TLS handshake. Default 10 s, as Go. TimeoutError, phase tls. */
   tlsHandshakeTimeout?: number;
   /** Dials, live and idle connections of one key at most. Default 0: no limit, as Go. */
   maxConnsPerHost?: number;
@@ -31,11 +31,11 @@ export interface TransportOptions extends CallTimeLimits {
   idleConnTimeout?: number;
   /** Whether connections are reused at all. Default true; false says `Connection: close`. */
   keepAlive?: boolean;
-  /** Bytes of all heads of one exchange: 1xx, final and trailers. Default 256 KiB. */
+  /** Bytes of all heads of one exchange: 1xx, final and trailers. Default 256 KiB. HeaderLimitError. */
   maxResponseHeaderBytes?: number;
-  /** Fields of all heads of one exchange. Default 1,000. */
+  /** Fields of all heads of one exchange. Default 1,000. HeaderLimitError. */
   maxResponseHeaders?: number;
-  /** 1xx responses of one exchange. Default 32. */
+  /** 1xx responses of one exchange. Default 32. HeaderLimitError. */
   max1xxResponses?: number;
   /** Idle time of a TCP connection before the kernel probes it. Default 30 s, as Go's dialer. */
   tcpKeepAlive?: number;
@@ -54,43 +54,52 @@ export interface TransportOptions extends CallTimeLimits {
   decompress?: boolean;
   /**
    * Bytes that one byte received may become by decoding, beyond the first 16 MiB of an answer. Default 200, where Apache
-   * draws its line too; plain text seldom reaches 20, and deflate ends at 1,032. 0 means no limit.
+   * draws its line too; plain text seldom reaches 20, and deflate ends at 1,032. 0 means no limit. DecompressError.
    */
   maxDecompressRatio?: number;
-  /** Refuses answers whose end only the close of the connection marks: over TLS that cannot be told from truncation. */
+  /**
+   * Refuses answers whose end only the close of the connection marks, by a RemoteProtocolError: over TLS that cannot be told
+   * from truncation. Default false.
+   */
   requireFraming?: boolean;
   /** The User-Agent field; "" leaves it out. Default `persistconn/VERSION`. */
   userAgent?: string;
-  /** What `tls.connect` is given; one secure context is made of it, once. */
+  /** What `tls.connect` is given for targets, and `pins`; one secure context is made of it, once. Default: none, so Node's own. TlsError. */
   tls?: TlsOptions;
-  /** Replaces the dialer: gives a connected socket or Duplex of plain bytes. */
+  /** The same for https proxies. Default: none, so what `tls` says but for `servername` and `pins`. TlsError. */
+  proxyTls?: TlsOptions;
+  /** Replaces the dialer: gives a connected socket or Duplex of plain bytes. Default: none. DialError. */
   dial?: UserDial;
-  /** Replaces dialer and TLS for `https`: gives a secured one. */
+  /** Replaces dialer and TLS for `https`: gives a secured one. Default: none. DialError. */
   dialTls?: UserDial;
   /**
    * Asked for each IP address before it is dialed, a proxy's too, and for each target behind a proxy that is an address
-   * itself: false refuses it. Not asked where `dial` or `dialTls` takes the dialing over. See `denyPrivateAddresses`.
+   * itself: false refuses it, by a DialError. Not asked where `dial` or `dialTls` takes the dialing over. Default: none. See
+   * `denyPrivateAddresses`.
    */
   allowAddress?: (address: string, port: number) => boolean;
   /**
    * The proxy of all requests, or a function that gives the one of a URL (null: none). `http`, `https`, `socks5` and
-   * `socks5h` URLs; text without a scheme is taken for `http`. Default: none; `proxyFromEnvironment` is made for this.
+   * `socks5h` URLs; text without a scheme is taken for `http`. Default: none, whatever the environment says; `proxyFromEnvironment` asks that. ProxyError.
    */
   proxy?: ProxyOption;
   /** Whether `http` targets too go through a CONNECT tunnel of an HTTP proxy. Default false. */
   proxyTunnel?: boolean;
-  /** Fields of CONNECT requests, or a function that gives them for a proxy (its URL without credentials) and a target. */
+  /**
+   * Fields of CONNECT requests, or a function that gives them for a proxy (its URL without credentials) and a target.
+   * Default: none.
+   */
   proxyConnectHeader?: HeadersInit | ((proxy: URL, target: string) => HeadersInit | Promise<HeadersInit>);
-  /** Sees each answer to CONNECT before its status is judged; what it throws fails the dial. */
+  /** Sees each answer to CONNECT before its status is judged; what it throws fails the dial. Default: none. */
   onProxyConnectResponse?: (response: ProxyConnectResponse) => void | Promise<void>;
-  /** From the connection to the proxy to the tunnel: CONNECT or SOCKS, and your functions. Default 60 s, as Go. */
+  /** From the connection to the proxy to the tunnel: CONNECT or SOCKS, and your functions. Default 60 s, as Go. TimeoutError, phase proxy. */
   proxyConnectTimeout?: number;
   /**
    * Protocols to offer by ALPN before http/1.1, in this order, and who speaks each: `{ h2: h2() }` with the h2 of
-   * `persistconn/h2`. Of `https` targets, through tunnels too. Go's TLSNextProto.
+   * `persistconn/h2`. Of `https` targets, through tunnels too. Go's TLSNextProto. Default: none.
    */
   nextProtocols?: Readonly<Record<string, NextProtocol>>;
-  /** Hears what happens on every call, dial and connection. */
+  /** Hears what happens on every call, dial and connection: a function, or `{ groups, on }`. Default: none. */
   trace?: TraceOption;
 }
 
@@ -128,7 +137,8 @@ type Kind =
   | "fields"
   | "protocols";
 
-const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
+/** Every option of a Transport, and what it must be. */
+export const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   writeTimeout: "duration",
   responseHeaderTimeout: "duration",
   expectContinueTimeout: "duration",
@@ -154,6 +164,7 @@ const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   requireFraming: "boolean",
   userAgent: "string",
   tls: "object",
+  proxyTls: "object",
   dial: "function",
   dialTls: "function",
   allowAddress: "function",
@@ -186,13 +197,14 @@ export const REDIRECT_KINDS = {
 } as const satisfies Readonly<Record<string, Kind>>;
 
 /** What travels beside a request: of `roundTrip`, and of the calls of a Client, which say `timeout` for `deadline`. */
-const CALL_KINDS: Readonly<Record<string, Kind>> = {
+export const CALL_KINDS: Readonly<Record<string, Kind>> = {
   signal: "signal",
   deadline: "deadline",
   timeout: "duration",
   trace: "trace",
   onInformation: "function",
   onStateChange: "function",
+  tls: "object",
   writeTimeout: "duration",
   responseHeaderTimeout: "duration",
   expectContinueTimeout: "duration",
@@ -206,6 +218,7 @@ const CALL_KINDS: Readonly<Record<string, Kind>> = {
 /** What has no default, and stays absent where it was. */
 type Absent =
   | "tls"
+  | "proxyTls"
   | "dial"
   | "dialTls"
   | "allowAddress"
@@ -221,7 +234,7 @@ export type ResolvedOptions = Required<Omit<TransportOptions, Absent>> & {
 
 export const VERSION = "0.1.0";
 
-const DEFAULTS: ResolvedOptions = {
+export const DEFAULTS: ResolvedOptions = {
   writeTimeout: 60_000,
   responseHeaderTimeout: 300_000,
   expectContinueTimeout: 1_000,
@@ -251,6 +264,7 @@ const DEFAULTS: ResolvedOptions = {
   userAgent: `persistconn/${VERSION}`,
   // Named, so that what a prototype brings along is not taken for the caller's.
   tls: undefined,
+  proxyTls: undefined,
   dial: undefined,
   dialTls: undefined,
   allowAddress: undefined,
@@ -274,7 +288,8 @@ export function resolveOptions(options: TransportOptions): ResolvedOptions {
     checkOption(name, KINDS[name as keyof TransportOptions], value); // hasOwn has just said that it is one of them
     resolved[name] = value;
   }
-  if (resolved["nextProtocols"] !== undefined && options.tls?.ALPNProtocols !== undefined) {
+  const tls = resolved["tls"] as TlsOptions | undefined; // an object, as was checked
+  if (resolved["nextProtocols"] !== undefined && tls?.ALPNProtocols !== undefined) {
     throw new TypeError("Options nextProtocols and tls.ALPNProtocols exclude each other: both say what is offered");
   }
   return resolved as ResolvedOptions; // every name of DEFAULTS is there, and every other was checked against KINDS
@@ -330,6 +345,9 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
       if (!isTraceOption(value)) {
         throw wrongType(name, `a function, or { groups, on } with groups among ${TRACE_GROUPS.join(", ")}`, value);
       }
+      for (const own of typeof value === "object" ? Object.keys(value as object) : []) {
+        if (!TRACE_NAMES.includes(own)) throw unknownOption(`trace.${own}`, TRACE_NAMES, "trace.");
+      }
       return;
     case "redirect":
       if (value === "follow" || value === "manual" || value === "error") return;
@@ -372,6 +390,7 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
   }
 }
 
+const TRACE_NAMES: readonly string[] = ["groups", "on"];
 const TRACE_GROUPS: readonly string[] = ["call", "pool", "dial", "connection", "body"] satisfies TraceGroup[];
 
 function isTraceOption(value: unknown): boolean {

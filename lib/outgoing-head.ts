@@ -10,12 +10,14 @@ import type { OutgoingHead } from "./wire/request-writer.ts";
 
 /** @param body this sending of the request's body; null when there is none */
 export function outgoingHead(request: Request, body: BodyReader | null): OutgoingHead {
-  const { authority } = request.destination;
+  const { authority, hostPort } = request.destination;
+  const { method, target } = request;
   return {
-    method: request.method,
+    method,
     scheme: httpSchemeOf(request.destination),
-    authority,
-    target: request.target,
+    // Of a CONNECT that is sent to one host for another, the other's (RFC 9112 §3.2.3).
+    authority: method === "CONNECT" && target !== hostPort ? target : authority,
+    target,
     fields: request.pairs,
     bodyLength: body === null ? undefined : body.length,
     contentType: null, // the request has it among its fields

@@ -4,6 +4,7 @@
  * Never: takes what a prototype brings along for the caller's.
  */
 
+import type { TlsOptions } from "./conn/tls.ts";
 import { Request } from "./message/request.ts";
 import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall } from "./options.ts";
 import type { CallDeadline, RoundTripCall } from "./round-tripper.ts";
@@ -15,6 +16,7 @@ export interface OwnCall extends CallTimeLimits {
   deadline: CallDeadline | undefined;
   trace: TraceOption | undefined;
   onInformation: RoundTripCall["onInformation"];
+  tls: TlsOptions | undefined;
 }
 
 export const NO_CALL: OwnCall = Object.freeze({
@@ -22,13 +24,15 @@ export const NO_CALL: OwnCall = Object.freeze({
   deadline: undefined,
   trace: undefined,
   onInformation: undefined,
+  tls: undefined,
 });
-const CALL_NAMES: readonly string[] = [...Object.keys(NO_CALL), ...CALL_TIME_LIMITS];
+/** The options of roundTrip(). */
+export const ROUND_TRIP_NAMES: readonly string[] = [...Object.keys(NO_CALL), ...CALL_TIME_LIMITS];
 
 /** What the caller owns of the options, checked. A body that can be read once is given up where they are refused. */
 export function ownCall(request: Request, call: RoundTripCall): OwnCall {
   try {
-    checkCall(call, CALL_NAMES);
+    checkCall(call, ROUND_TRIP_NAMES);
   } catch (error) {
     if (request instanceof Request) request.body?.discard(error);
     throw error;

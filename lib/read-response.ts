@@ -16,6 +16,7 @@ import { type BodyReader, RequestBody } from "./message/request-body.ts";
 import {
   type BodySource,
   type ConnectionInfo,
+  type Framing,
   type Response,
   type ResponseBacking,
   responseOf,
@@ -169,9 +170,8 @@ class Reading implements ResponseBacking, BodySource {
   get fields(): FieldLines {
     return this.#answered.fields;
   }
-  get framing(): "none" | "length" | "chunked" | "close" {
-    const { framing } = this.#answered;
-    return framing === "tunnel" ? "none" : framing;
+  get framing(): Framing {
+    return this.#answered.framing;
   }
   get body(): BodySource | null {
     const { status, framing } = this.#answered;

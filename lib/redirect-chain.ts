@@ -12,6 +12,7 @@
 
 import { onAbort } from "./abort.ts";
 import type { Clock, Deadline } from "./clock.ts";
+import { beyondOrigin } from "./conn/tls-identity.ts";
 import { type CookieJar, nameOf, withCookies, withoutCookies } from "./cookies.ts";
 import { RedirectError, TimeoutError, TooManyRedirectsError } from "./errors.ts";
 import { sameName } from "./message/headers.ts";
@@ -37,7 +38,7 @@ export interface ChainOwner {
 export class Chain {
   readonly #owner: ChainOwner;
   readonly #rules: ResolvedRedirects;
-  readonly #call: RoundTripCall | undefined;
+  #call: RoundTripCall | undefined;
   /** What was sent, or is about to be, without the jar's cookies; the oldest first. */
   readonly #via: Request[];
   #hop: Hop;
@@ -72,6 +73,7 @@ export class Chain {
         if (this.#via.length > 1) markRedirected(answer);
         return answer;
       }
+      this.#leaveOrigin(next);
       this.#hop = next;
       this.#via.push(next.request);
       answer = await this.#send();
@@ -162,6 +164,13 @@ export class Chain {
     throw new TypeError(
       `checkRedirect must give nothing, a Request, errUseLastResponse or another error: it gave ${kindOf(said)}`,
     );
+  }
+
+  /** A client certificate of the call is for its first origin: a chain that has left that does not get it back. */
+  #leaveOrigin(next: Hop): void {
+    const tls = this.#call?.tls;
+    if (tls === undefined || next.request.destination.origin === this.#hop.request.destination.origin) return;
+    this.#call = { ...this.#call, tls: beyondOrigin(tls) };
   }
 
   /**

@@ -5,6 +5,7 @@
  * Go net/http RoundTripper.
  */
 
+import type { TlsOptions } from "./conn/tls.ts";
 import type { Headers } from "./message/headers.ts";
 import type { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
@@ -35,10 +36,22 @@ export interface Information {
 
 /** What belongs to one call and travels beside the request. */
 export interface RoundTripCall extends CallTimeLimits {
+  /** Ends the call with its reason, wherever the call stands. Default: none. */
   signal?: AbortSignal;
-  /** To the last byte off the wire, over pool wait and attempts; an outer station may share it between hops. */
+  /**
+   * To the last byte off the wire, over pool wait and attempts, in ms of the transport's clock; an outer station may share
+   * it between hops. Default: none. TimeoutError, phase total.
+   */
   deadline?: CallDeadline;
+  /** Hears what happens on this call, beside the transport's own listener. Default: none. */
   trace?: TraceOption;
-  /** Hears each 1xx response; what it throws fails the call. */
+  /** Hears each 1xx response; what it throws fails the call. Default: none. */
   onInformation?: (information: Information) => void;
+  /**
+   * TLS options of this call in the place of the transport's, each by its name; `cert`, `key`, `passphrase` and `pfx` are
+   * one, and so is what `secureContext` replaces. Connections and sessions are shared only with calls whose options mean
+   * the same, byte for byte. For the target, never for a proxy. Keep the object for the next call: it is then hashed once.
+   * Default: the transport's. TlsError.
+   */
+  tls?: TlsOptions;
 }

@@ -79,6 +79,8 @@ export type TraceDetail =
   | { readonly type: "information"; readonly status: number }
   | { readonly type: "head"; readonly status: number; readonly framing: string }
   | { readonly type: "end"; readonly bytes: number }
+  /** 101 or a 2xx to CONNECT: the connection is the caller's. `connection-closed` follows when that has ended. */
+  | { readonly type: "handed-over"; readonly status: number }
   | { readonly type: "connection-closed"; readonly reason: CloseReason }
   // body
   | { readonly type: "body-data"; readonly bytes: number }
@@ -162,6 +164,7 @@ const GROUP_OF: Record<TraceDetail["type"], number> = {
   information: TRACE_CONN,
   head: TRACE_CONN,
   end: TRACE_CONN,
+  "handed-over": TRACE_CONN,
   "connection-closed": TRACE_CONN,
   "body-data": TRACE_BODY,
   "body-sent": TRACE_BODY,
@@ -189,7 +192,6 @@ export class CallTrace {
   connection: number | null = null;
 
   readonly startedAt: number;
-  readonly startWall: number;
   queuedAt = -1;
   dnsAt = -1;
   connectAt = -1;
@@ -206,7 +208,6 @@ export class CallTrace {
     this.#tracer = transport.mask === 0 && call.mask === 0 ? NO_TRACER : both(transport, call);
     this.mask = this.#tracer.mask;
     this.startedAt = clock.now();
-    this.startWall = clock.wallNow();
   }
 
   /** Tells the listeners. The caller has looked at `mask` first. */
@@ -217,7 +218,8 @@ export class CallTrace {
   timings(): Timings {
     const since = (at: number) => (at < 0 ? null : at - this.startedAt);
     return {
-      startedAt: this.startWall,
+      // Told when somebody asks, since few do, and reading that clock too would cost every call.
+      startedAt: Math.round(this.clock.wallNow() - (this.clock.now() - this.startedAt)),
       queued: since(this.queuedAt),
       dns: since(this.dnsAt),
       connect: since(this.connectAt),

@@ -11,10 +11,18 @@
 import { Alternates } from "./alternates.ts";
 import { detached } from "./boundary.ts";
 import { Call, type CallHost, closedError, dialTrace, FOR_EVER_MS, isClosed, KEEP_ALIVE } from "./call.ts";
-import { type ClientConn, type ClientConnHost, type ClientConnOptions, openClientConn } from "./client-conn.ts";
+import {
+  CLIENT_CONN_NAMES,
+  type ClientConn,
+  type ClientConnHost,
+  type ClientConnOptions,
+  openClientConn,
+} from "./client-conn.ts";
 import { type Clock, type Deadline, systemClock } from "./clock.ts";
 import { type Dialed, Dialer, type Dialing, NegotiatedStream } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
+import type { Handover } from "./conn/handover.ts";
+import type { TlsOptions } from "./conn/tls.ts";
 import { type CloseReason, DialError, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
 import type { DialOwner, Held } from "./held.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
@@ -39,6 +47,8 @@ export interface TransportStats {
   readonly busy: number;
   readonly idle: number;
   readonly waiting: number;
+  /** Connections that a 101 or CONNECT handed over and that are still open: out of the pool, and of every other figure. */
+  readonly handedOver: number;
   /** Since the transport was made. */
   readonly dialed: number;
   readonly dialsFailed: number;
@@ -98,8 +108,8 @@ export class Transport implements RoundTripper {
    * @see Go net/http Transport.NewClientConn
    */
   async newClientConn(url: string | URL, options: ClientConnOptions = {}): Promise<ClientConn> {
-    checkCall(options, CLIENT_CONN_OPTIONS);
-    return openClientConn(this.#core, await this.#core.wayTo(url), options);
+    checkCall(options, CLIENT_CONN_NAMES);
+    return openClientConn(this.#core, await this.#core.wayTo(url, options.tls), options);
   }
 
   /**
@@ -127,13 +137,16 @@ export class Transport implements RoundTripper {
 
   /**
    * New calls and waiters fail at once, dials and idle connections end, exchanges in flight finish under their own time
-   * limits. Resolves when nothing is left.
+   * limits. Resolves when nothing is left but connections that were handed over, which are left alone.
    */
   close(): Promise<void> {
     return this.#core.close();
   }
 
-  /** As `close()`, and ends the exchanges in flight too: with `reason`, or a TransportClosedError. */
+  /**
+   * As `close()`, and ends the exchanges in flight too, and connections that were handed over: with `reason`, or a
+   * TransportClosedError.
+   */
   destroy(reason?: unknown): Promise<void> {
     return this.#core.destroy(reason);
   }
@@ -154,22 +167,19 @@ export class Transport implements RoundTripper {
   }
 }
 
-const CLIENT_CONN_OPTIONS = ["signal", "onStateChange"];
-
 /** What a transport is made of, as its calls and connections see it. */
 class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
   readonly ways: Ways;
-  /** Whether code of the caller's takes part in dials. */
-  readonly dialsByCaller: boolean;
   readonly pool: Pool<Held, DialOwner>;
   readonly shared: SharedConns;
   readonly alternates: Alternates;
   readonly #dialer: Dialer;
   readonly #dials = new Map<Slot<Held>, DialInProgress>();
   readonly #leases = new Set<Held>();
+  readonly #handedOver = new Set<Handover>();
   /** Origins that were warned about an unread body; one warning each. */
   readonly #warned = new Set<string>();
   closed: TransportClosedError | null = null;
@@ -183,9 +193,6 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     this.clock = clock;
     this.options = options;
     this.tracer = tracerOf(options.trace);
-    const { dial, dialTls, allowAddress, proxyConnectHeader, onProxyConnectResponse } = options;
-    const taking = [dial, dialTls, allowAddress, proxyConnectHeader, onProxyConnectResponse];
-    this.dialsByCaller = taking.some((option) => option !== undefined);
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
     this.shared = new SharedConns(clock);
@@ -226,8 +233,9 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   }
 
   /** @throws (rejects) {LocalProtocolError} no URL; {TransportClosedError}; whatever a function for the proxy throws */
-  async wayTo(url: string | URL): Promise<Way> {
-    const way = await this.ways.find(new Request(url).destination);
+  async wayTo(url: string | URL, tls?: TlsOptions): Promise<Way> {
+    const { destination } = new Request(url);
+    const way = await (tls === undefined ? this.ways.find(destination) : this.ways.findAs(tls, destination));
     if (this.closed !== null) throw closedError();
     return way;
   }
@@ -250,7 +258,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     dial.begun(dialing);
     dialing.promise.then(
       (dialed) => {
-        if (!this.#ended(slot)) return dialed.destroy(); // abandoned while its success was on the way
+        if (!this.#dials.has(slot)) return dialed.destroy(); // abandoned while its success was on the way
         let lease: Lease | SharedLease;
         try {
           // Its loops will serve others.
@@ -259,16 +267,21 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
           );
         } catch (error) {
           dialed.destroy(); // who was to speak its protocol cannot
+          this.#ended(slot);
           this.#dialsFailed++;
           return this.pool.dialFailed(slot, error as Error); // whatever a function of the caller's threw
         }
         this.#dialed++;
+        dial.lease = lease;
         this.#leases.add(lease);
         if (trace.mask & TRACE_DIAL) {
           const { localAddress, localPort } = dialed.facts;
           trace.emit({ type: "dial-done", id: lease.id, localAddress, localPort });
         }
-        if (lease instanceof Lease) this.pool.dialed(slot, lease);
+        // It is read from here on, and given out a full poll later: bytes that were in our kernel by then came before the
+        // request did, so they are no answer to it, and close the connection (RFC 9112 §9.2). Where ALPN chose another
+        // protocol than HTTP/1.1, its server may speak first (RFC 9113 §3.4), and answers say themselves what they answer.
+        if (lease instanceof Lease) this.clock.turn(() => this.#dialedBefore(slot, lease));
         else this.#share(slot, lease);
       },
       (error: unknown) => {
@@ -282,8 +295,17 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     );
   }
 
+  /** A poll has passed since the dial was done. */
+  #dialedBefore(slot: Slot<Held>, lease: Lease): void {
+    if (!this.#ended(slot)) return; // abandoned meanwhile, and closed with that
+    const { closeReason } = lease.conn;
+    if (closeReason === null) this.pool.dialed(slot, lease);
+    else this.pool.dialFailed(slot, lease.lostEarly(closeReason));
+  }
+
   /** Those who wait for the key ride it too, unless every request is to have a connection of its own. */
   #share(slot: Slot<Held>, lease: SharedLease): void {
+    if (!this.#ended(slot)) return; // abandoned by a listener, and closed with that
     const deliver = () => this.pool.dialed(slot, lease, true);
     if (this.options.keepAlive) this.shared.opened(slot.key, lease, deliver);
     else deliver();
@@ -303,6 +325,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
 
   #abandon(slot: Slot<Held>): void {
     const dial = this.#dials.get(slot);
+    dial?.lease?.close("dial-unwanted");
     this.#ended(slot);
     dial?.abort.abort();
   }
@@ -328,6 +351,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     const unsettled = exchange !== null && !exchange.settled;
     // One that had an exchange has told it on the trace of that.
     if (exchange === null && this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
+    if (this.#dials.has(lease.slot)) return; // the slot is still its dial's
     // An exchange that is about to fail may go again, and then the slot is its own: its call decides.
     if (!unsettled) this.pool.remove(lease.slot);
   }
@@ -356,7 +380,20 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     this.#leases.delete(lease);
     this.#closes[reason] = (this.#closes[reason] ?? 0) + 1;
     if (this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
+    if (this.#dials.has(lease.slot)) return; // the slot is still its dial's
     this.pool.remove(lease.slot);
+  }
+
+  leaseHandedOver(lease: Lease, handover: Handover): void {
+    this.#leases.delete(lease);
+    this.#handedOver.add(handover);
+    this.pool.release(lease.slot);
+  }
+
+  leaseHandoverClosed(lease: Lease, handover: Handover): void {
+    this.#handedOver.delete(handover);
+    this.#closes["handed-over"] = (this.#closes["handed-over"] ?? 0) + 1;
+    if (this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason: "handed-over" });
   }
 
   /** Tells the transport's own listener what happens between calls. */
@@ -369,10 +406,12 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     if (this.#warned.has(origin)) return;
     this.#warned.add(origin);
     const age = Math.round(this.clock.now() - exchange.trace.startedAt);
-    process.emitWarning(
-      `The body of ${exchange.request.method} ${exchange.request.url} was left unread (${error.option}), ${age} ms after the request: read it, or call close()`,
-      { type: "PersistConnWarning", code: error.code },
-    );
+    const [what, left, remedy] =
+      exchange.handed === null
+        ? ["The body of", "was left unread", "read it"]
+        : ["The connection of", "was left untaken", "call duplex()"];
+    const text = `${what} ${exchange.request.method} ${exchange.request.url} ${left} (${error.option}), ${age} ms after the request: ${remedy}, or call close()`;
+    exchange.inContext(() => process.emitWarning(text, { type: "PersistConnWarning", code: error.code }));
   }
 
   // ---- the end
@@ -383,6 +422,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
       this.shared.close(closedError);
       this.pool.close(this.closed);
       this.#dialer.close();
+      this.ways.forgetSessions();
     }
     return new Promise((resolve) => this.pool.whenEmpty(resolve));
   }
@@ -394,6 +434,9 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
         "transport-destroyed",
         reason ?? new TransportClosedError("Cannot finish exchange: the transport was destroyed"),
       );
+    }
+    for (const handover of [...this.#handedOver]) {
+      handover.destroy(reason ?? new TransportClosedError("Cannot go on with connection: the transport was destroyed"));
     }
     return closing;
   }
@@ -408,6 +451,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
       busy,
       idle,
       waiting: waiting + riders,
+      handedOver: this.#handedOver.size,
       dialed: this.#dialed,
       dialsFailed: this.#dialsFailed,
       calls,
@@ -420,6 +464,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
 /** A dial, and whether the process stays alive for it: while a request counts on it, and no longer. */
 class DialInProgress {
   readonly abort = new AbortController();
+  /** What it has brought, until that is given out. */
+  lease: Held | null = null;
   readonly #clock: Clock;
   #dialing: Dialing<Dialed> | null = null;
   #detached = false;

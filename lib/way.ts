@@ -16,16 +16,21 @@
  * RFC 9112 §3.2 (forms of the target); RFC 9110 §11.7.2. Go net/http connectMethod.
  */
 
+import { bare } from "./boundary.ts";
 import type { DialTarget } from "./conn/dial.ts";
-import { DialError, ProxyError } from "./errors.ts";
+import type { TlsOptions } from "./conn/tls.ts";
+import { TlsIdentities, type TlsIdentity } from "./conn/tls-identity.ts";
+import { DialError, LocalProtocolError, ProxyError } from "./errors.ts";
 import { parseIp } from "./ip.ts";
 import { acceptEncoding } from "./message/decode.ts";
-import { type Destination, httpSchemeOf } from "./message/destination.ts";
+import { type Destination, destinationOf, httpSchemeOf } from "./message/destination.ts";
+import { sameName } from "./message/headers.ts";
 import type { ProxyOption, ResolvedOptions } from "./options.ts";
-import { connKey } from "./pool/conn-key.ts";
+import { connKey, identityKey } from "./pool/conn-key.ts";
 import { proxyFromEnvironment } from "./proxy/environment.ts";
 import { type ProxyInput, type ProxyServer, proxyOf } from "./proxy/proxy-url.ts";
 import { HeadWriter } from "./wire/head-writer.ts";
+import type { OutgoingHead, WritableHead, WriterOptions } from "./wire/request-writer.ts";
 
 export interface Way {
   /** For the pool; may hold a proxy's credentials. */
@@ -52,6 +57,24 @@ interface KnownProxy {
   readonly ways: WeakMap<Destination, Way>;
 }
 
+/**
+ * Of requests in a tunnel: the proxy never sees their fields, and the target is not whom the caller of Proxy-Authorization
+ * trusts (GHSA-6cv7-626c-qhqw was that in undici).
+ */
+class TunnelledHeads extends HeadWriter {
+  /** @throws {LocalProtocolError} see `writeHead`; and Proxy-Authorization */
+  override write(head: OutgoingHead): WritableHead {
+    for (const [name] of head.fields) {
+      if (!sameName(name, "proxy-authorization")) continue;
+      throw new LocalProtocolError(
+        "header proxy-authorization",
+        "Cannot make request: header proxy-authorization would go to the target, through the tunnel: options proxy (user and password of its URL) and proxyConnectHeader are for the proxy",
+      );
+    }
+    return super.write(head);
+  }
+}
+
 /** A program has few proxies; a function that makes one up for each call shall not fill the memory. */
 const PROXIES_MAX = 256;
 
@@ -59,6 +82,7 @@ export class Ways {
   readonly #options: ResolvedOptions;
   /** Origin-form: of all ways but those that end at a proxy. */
   readonly #heads: HeadWriter;
+  readonly #tunnelled: HeadWriter;
   readonly #direct = new WeakMap<Destination, Way>();
   readonly #proxies = new Map<string, KnownProxy>();
   readonly #proxy: ProxyOption;
@@ -66,13 +90,18 @@ export class Ways {
   readonly #fixed: KnownProxy | null;
   /** What is offered by ALPN; null where there is nothing to choose. */
   readonly #alpn: readonly string[] | null;
+  readonly #identities: TlsIdentities;
+  /** Of calls with TLS options of their own: by identity, then by the way of those without. */
+  readonly #identified = new WeakMap<TlsIdentity, WeakMap<Way, Way>>();
   /** What the environment said: it is read once, so its answer to a destination stands. */
   readonly #fromEnvironment = new WeakMap<Destination, KnownProxy | "none">();
 
   /** @throws {ProxyError} the proxy in the options cannot be used */
   constructor(options: ResolvedOptions) {
     this.#options = options;
-    this.#heads = this.#writer(null);
+    this.#identities = new TlsIdentities(options.tls);
+    this.#heads = new HeadWriter(this.#writerOptions(null));
+    this.#tunnelled = new TunnelledHeads(this.#writerOptions(null));
     const next = Object.keys(options.nextProtocols ?? {});
     this.#alpn = next.length === 0 ? null : [...next, "http/1.1"];
     this.#proxy = options.proxy;
@@ -103,6 +132,59 @@ export class Ways {
       return this.#given(answer as ProxyInput | null | undefined, destination); // no promise, as was just seen
     }
     return Promise.resolve(answer).then((given) => this.#given(given, destination));
+  }
+
+  /**
+   * The way of a call with TLS options of its own. They are those of the target: a way that leads to no https target is
+   * the same for all, and so is the leg to an https proxy.
+   *
+   * @throws as `find`; {TypeError} options that cannot be meant
+   */
+  findAs(tls: TlsOptions, destination: Destination): Way | Promise<Way> {
+    const identity = this.#identityOf(tls);
+    const found = this.find(destination);
+    if (identity === null || destination.scheme !== "https") return found;
+    if (found instanceof Promise) return found.then((way) => this.#as(identity, way));
+    return this.#as(identity, found);
+  }
+
+  /** The TLS sessions of calls are gone; those of the transport are its dialer's. */
+  forgetSessions(): void {
+    this.#identities.clear();
+  }
+
+  /**
+   * Whether a connection that this way led to is one of those that a call with these options may use.
+   *
+   * @throws {TypeError} options that cannot be meant
+   */
+  serves(tls: TlsOptions, { target }: Way): boolean {
+    if (target.scheme !== "https" || target.tls === "proxy") return true; // TLS options are those of https targets
+    return this.#identityOf(tls)?.layer === target.tls;
+  }
+
+  #identityOf(tls: TlsOptions): TlsIdentity | null {
+    if (this.#alpn !== null && Object.hasOwn(tls, "ALPNProtocols") && tls.ALPNProtocols !== undefined) {
+      throw new TypeError("Options nextProtocols and tls.ALPNProtocols exclude each other: both say what is offered");
+    }
+    return this.#identities.of(tls);
+  }
+
+  #as(identity: TlsIdentity, way: Way): Way {
+    let ways = this.#identified.get(identity);
+    if (ways === undefined) {
+      ways = new WeakMap();
+      this.#identified.set(identity, ways);
+    }
+    let own = ways.get(way);
+    if (own === undefined) {
+      const target = bare({ ...way.target, tls: identity.layer });
+      const [key, shownKey] = [identityKey(way.key, identity.id), identityKey(way.shownKey, identity.id)];
+      const plain = way.plain === null ? null : this.#as(identity, way.plain);
+      own = { ...way, key, shownKey, target, plain };
+      ways.set(way, own);
+    }
+    return own;
   }
 
   #given(proxy: unknown, destination: Destination): Way {
@@ -148,7 +230,7 @@ export class Ways {
       target: tunnel ? targetOf(destination) : proxyTarget(proxy),
       proxy,
       tunnel,
-      heads: tunnel ? this.#heads : heads,
+      heads: tunnel ? this.#tunnelled : heads,
     };
     return tunnel ? this.#negotiating(way) : { ...way, negotiated: false, plain: null };
   }
@@ -160,11 +242,20 @@ export class Ways {
       ...way,
       key: `${way.key} http/1.1`,
       shownKey: `${way.shownKey} http/1.1`,
-      target: { ...way.target, alpn: ["http/1.1"] },
+      target: bare({ ...way.target, alpn: ["http/1.1"] }),
       negotiated: false,
       plain: null,
     };
-    return { ...way, target: { ...way.target, alpn: this.#alpn }, negotiated: true, plain };
+    return { ...way, target: bare({ ...way.target, alpn: this.#alpn }), negotiated: true, plain };
+  }
+
+  /**
+   * Whether the target of a CONNECT of the caller's may be reached: whoever is asked for it is a proxy then.
+   *
+   * @throws {DialError} `allowAddress` refuses it
+   */
+  checkConnect(hostPort: string): void {
+    if (this.#options.allowAddress !== undefined) this.#askPolicy(destinationOf(`http://${hostPort}`));
   }
 
   /** Of a target behind a proxy only a literal can be judged here: the proxy resolves the names. */
@@ -187,7 +278,7 @@ export class Ways {
     let known = this.#proxies.get(text);
     if (known === undefined) {
       const proxy = proxyOf(text);
-      known = { proxy, heads: this.#writer(proxy), ways: new WeakMap() };
+      known = { proxy, heads: new HeadWriter(this.#writerOptions(proxy)), ways: new WeakMap() };
       if (this.#proxies.size >= PROXIES_MAX) this.#proxies.clear();
       this.#proxies.set(text, known);
     }
@@ -195,10 +286,10 @@ export class Ways {
   }
 
   /** @param proxy gets these heads as requests; null: the target gets them */
-  #writer(proxy: ProxyServer | null): HeadWriter {
+  #writerOptions(proxy: ProxyServer | null): WriterOptions {
     const { userAgent, keepAlive, decompress } = this.#options;
     const authorization = proxy?.authorization ?? null;
-    return new HeadWriter({
+    return {
       userAgent,
       // Asked for when it is needed: the answer loads node:zlib.
       get acceptEncoding() {
@@ -207,27 +298,28 @@ export class Ways {
       absoluteForm: proxy !== null,
       close: !keepAlive,
       extra: authorization === null ? [] : [["Proxy-Authorization", authorization]],
-    });
+    };
   }
 }
 
 function targetOf(destination: Destination): DialTarget {
   const { hostname, canonicalHost, port } = destination;
   const target = { scheme: httpSchemeOf(destination), host: hostname, port };
-  return hostname === canonicalHost ? target : { ...target, serverName: canonicalHost };
+  return bare(hostname === canonicalHost ? target : { ...target, serverName: canonicalHost });
 }
 
-/** The first leg. The name to verify is the proxy's own, whatever `tls.servername` says of the targets. */
+/** The first leg. The name to verify is the proxy's own, whatever TLS options say of the targets. */
 export function proxyTarget(proxy: ProxyServer): DialTarget {
   const { kind, host, port } = proxy;
   const serverName = host.endsWith(".") ? host.slice(0, -1) : host;
-  return {
+  return bare({
     scheme: kind === "https" ? "https" : "http",
     host,
     port,
     serverName,
     label: `proxy ${authorityOf(host, port)}`,
-  };
+    tls: "proxy",
+  });
 }
 
 export function authorityOf(host: string, port: number): string {

@@ -8,14 +8,24 @@
  * RFC 9112 §3, §6, §7.1; Go net/http Request.Write.
  */
 
+import { type Clock, systemClock } from "./clock.ts";
 import { LocalProtocolError } from "./errors.ts";
 import type { Request } from "./message/request.ts";
 import { resolveOptions } from "./options.ts";
 import { outgoingHead } from "./outgoing-head.ts";
-import { CHUNK_END, chunkHeader, lastChunk, writeHead } from "./wire/request-writer.ts";
+import { needsProbe, probeBody } from "./probe-body.ts";
+import { CHUNK_END, chunkHeader, lastChunk, type WriterOptions, writeHead } from "./wire/request-writer.ts";
 
 /** As much of a body as a connection writes at once, so a chunk of a chunked body is at most this long. */
 const SLICE_BYTES_MAX = 64 * 1024;
+
+const OPTIONS = {
+  userAgent: resolveOptions({}).userAgent,
+  acceptEncoding: null,
+  absoluteForm: false,
+  close: false,
+  extra: [],
+} as const satisfies WriterOptions;
 
 /**
  * The bytes of a request, head first. `Expect: 100-continue` is written where it was asked for, and not waited for: there
@@ -24,16 +34,17 @@ const SLICE_BYTES_MAX = 64 * 1024;
  * @throws (while iterating) {LocalProtocolError} it cannot be sent as it is; {BodyUsedError} its body was sent before;
  *   and the body's own error
  */
-export async function* writeRequest(request: Request): AsyncGenerator<Uint8Array, undefined> {
-  const body = request.body?.open() ?? null;
+export async function* writeRequest(
+  request: Request,
+  clock: Clock = systemClock,
+): AsyncGenerator<Uint8Array, undefined> {
+  let body = request.body?.open() ?? null;
   try {
-    const head = writeHead(outgoingHead(request, body), {
-      userAgent: resolveOptions({}).userAgent,
-      acceptEncoding: null,
-      absoluteForm: false,
-      close: false,
-      extra: [],
-    });
+    let head = writeHead(outgoingHead(request, body), OPTIONS);
+    if (body !== null && needsProbe(request, head)) {
+      body = await probeBody(body, clock);
+      if (body === null) head = writeHead(outgoingHead(request, null), OPTIONS);
+    }
     yield bytes(head.text);
     if (body === null) return;
     const declared = head.framing.kind === "content-length" ? head.framing.length : null;

@@ -3,8 +3,10 @@
 import { describe, expect, test } from "vitest";
 import { Client, type ClientOptions, Request, Response, type RoundTripCall, Transport } from "../lib/index.ts";
 import { answer } from "./support/exchanges.ts";
+import { turns } from "./support/loop.ts";
 import { polluted } from "./support/polluted.ts";
 import { scriptedPeer } from "./support/scripted-peer.ts";
+import { Site } from "./support/site.ts";
 import { Upload } from "./support/upload.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 
@@ -96,6 +98,87 @@ describe("Client.request() and its kin", () => {
     ]) {
       await expect(call()).rejects.toThrow();
     }
+  });
+});
+
+describe("Client.do() of a standard Request", () => {
+  const Standard = globalThis.Request;
+
+  test("sends its method, URL, fields and body, once", async () => {
+    await using peer = await scriptedPeer({ decompress: false });
+    const headers = { "X-One": "1", "Content-Type": "a/b" };
+    const standard = new Standard(peer.url("/a?b"), { method: "put", headers, body: "hello" });
+    const call = peer.client.do(standard);
+    const conn = await peer.accept();
+    await conn.expect(
+      `${peer.head("PUT /a?b", "Transfer-Encoding: chunked", "content-type: a/b", "x-one: 1")}5\r\nhello\r\n0\r\n\r\n`,
+    );
+    conn.reply("HTTP/1.1 204 No Content\r\n\r\n");
+    expect((await call).request).toBeInstanceOf(Request);
+    expect(standard.bodyUsed).toBe(true);
+    await expect(peer.client.do(standard)).rejects.toMatchObject({ code: "ERR_HTTP_LOCAL_PROTOCOL", field: "body" });
+    expect(peer.accepted).toHaveLength(1);
+    expect(conn.pending).toBe("");
+  });
+
+  test("ends with its signal, and with that of the call in its place", async () => {
+    const [client, recorder] = recording();
+    const [its, mine] = [new AbortController(), new AbortController()];
+    await client.do(new Standard(URL_, { signal: its.signal }));
+    its.abort("its");
+    expect(recorder.call?.signal).toMatchObject({ aborted: true, reason: "its" });
+    await client.do(new Standard(URL_, { signal: its.signal }), { signal: mine.signal });
+    expect(recorder.call?.signal).toBe(mine.signal);
+    await using peer = await scriptedPeer();
+    await expect(peer.client.do(new Standard(peer.url(), { signal: its.signal }))).rejects.toBe("its");
+    expect(peer.accepted).toEqual([]);
+  });
+
+  const MOVED = () => new Response(null, { status: 302, headers: { location: "/b" } });
+  test.each([
+    // the client's, the Request's, the call's
+    [undefined, "manual", undefined, "302"],
+    [undefined, "error", undefined, "ERR_HTTP_REDIRECT"],
+    [undefined, "follow", undefined, "200"],
+    ["manual", "follow", undefined, "302"],
+    ["manual", "error", undefined, "ERR_HTTP_REDIRECT"],
+    [undefined, "manual", "follow", "200"],
+    [undefined, "error", "manual", "302"],
+  ] as const)("client %s, Request %s, call %s: %s", async (ofClient, ofRequest, ofCall, outcome) => {
+    const site = new Site((_, count) => (count === 0 ? MOVED() : new Response("ok")));
+    const client = new Client({ transport: site, ...(ofClient === undefined ? {} : { redirect: ofClient }) });
+    const options = ofCall === undefined ? undefined : { redirect: ofCall };
+    const call = client.do(new Standard("http://a.test/a", { redirect: ofRequest }), options);
+    const said = await call.then(
+      ({ status }) => `${status}`,
+      (error: { code: string }) => error.code,
+    );
+    expect(said).toBe(outcome);
+  });
+
+  test("cancels its stream where it cannot be sent, whatever is wrong", async () => {
+    const [client] = recording();
+    const wrong: [url: string, options: object | undefined][] = [
+      ["ws://h/", undefined],
+      [URL_, { timeOut: 5 }],
+      [URL_, { redirect: "never" }],
+      [URL_, 5 as never],
+    ];
+    for (const [url, options] of wrong) {
+      let cancelled = 0;
+      const body = new ReadableStream({ cancel: () => void cancelled++ }, { highWaterMark: 0 });
+      const init = { method: "POST", body, duplex: "half", redirect: "error" } as const;
+      await expect(client.do(new Standard(url, init), options)).rejects.toThrow();
+      await turns(2);
+      expect([url, options, cancelled]).toEqual([url, options, 1]);
+    }
+  });
+
+  test("takes what has the shape of one, and nothing less", async () => {
+    const [client, recorder] = recording();
+    await client.do({ method: "DELETE", url: URL_, headers: [["a", "1"]] });
+    expect(recorder.request).toMatchObject({ method: "DELETE", url: URL_, body: null });
+    await expect(client.do({ method: "DELETE", url: URL_ } as never)).rejects.toThrow(/must be a Request/);
   });
 });
 

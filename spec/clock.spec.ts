@@ -363,6 +363,26 @@ describe("SystemClock", () => {
       'clock.deadline(60_000, () => {}); clock.deadline(30, () => console.log("fired"), { keepAlive: true })',
       "fired exit",
     ],
+    [
+      "hold() until release()",
+      'clock.hold(); setTimeout(() => { console.log("fired"); clock.release(); }, 30).unref()',
+      "fired exit",
+    ],
+    [
+      "hold() goes on when the last deadline has fired",
+      'clock.hold(); clock.deadline(10, () => {}); setTimeout(() => { console.log("fired"); clock.release(); }, 80).unref()',
+      "fired exit",
+    ],
+    [
+      "as many release() as hold()",
+      "clock.deadline(60_000, () => {}); clock.hold(); clock.hold(); clock.release(); clock.release()",
+      "exit",
+    ],
+    [
+      "one release() of two",
+      'clock.hold(); clock.hold(); clock.release(); setTimeout(() => { console.log("fired"); clock.release(); }, 30).unref()',
+      "fired exit",
+    ],
     ["a turn keeps the process alive", 'clock.turn(() => console.log("fired"))', "fired exit"],
   ])("%s", (_name, script, expected) => {
     const source = `

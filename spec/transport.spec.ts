@@ -172,6 +172,7 @@ describe("stats() and inspect", () => {
       idle: 0,
       waiting: 0,
       dialed: 0,
+      handedOver: 0,
       dialsFailed: 0,
       calls: 0,
       retries: 0,

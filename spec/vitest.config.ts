@@ -6,6 +6,7 @@ export default defineConfig({
     include: ["spec/**/*.spec.ts", "fuzz/**/*.fuzz.ts"],
     // Specs open real sockets and count them, so each file has a process of its own.
     pool: "forks",
+    globalSetup: "spec/support/own-tmpdir.ts",
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

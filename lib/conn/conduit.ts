@@ -57,7 +57,7 @@ export interface Conduit {
   readonly refusalProvesNothingWritten: boolean;
   /** Bytes handed to `write()` that the kernel has not surely taken. */
   readonly pendingBytes: number;
-  /** Sets where events go. Called once, before the first event can come. */
+  /** Sets where events go: before the first event can come, and again where the connection is handed over. */
   attach(sink: ConduitSink): void;
   /** Hands bytes over, in order, as one write. A string holds one byte in each char code (latin1). */
   write(data: string | readonly (Uint8Array | string)[]): "ok" | "full" | Error;

@@ -25,7 +25,7 @@ type Moves<S extends string, E extends string> = Readonly<Record<S, Readonly<Par
 export const READ_MOVES: Moves<ReadState, ReadEvent> = {
   idle: { firstByte: "head", close: "closed" },
   head: { head: "body", close: "closed" },
-  body: { end: "done", close: "closed" }, // a response without a body goes through here too, and ends at once
+  body: { end: "done", close: "closed" }, // one without a body goes through here too, and so does one that hands over
   done: { recycle: "idle", close: "closed" },
   closed: { close: "closed" },
 };

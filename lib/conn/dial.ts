@@ -14,7 +14,7 @@ import { connect, isIP, type NetConnectOpts, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { onAbort } from "../abort.ts";
-import { detached } from "../boundary.ts";
+import { bare, detached } from "../boundary.ts";
 import type { Clock, Deadline } from "../clock.ts";
 import { type DialAttempt, DialError, TimeoutError, TransportClosedError } from "../errors.ts";
 import type { Conduit, TlsFacts } from "./conduit.ts";
@@ -32,6 +32,7 @@ import {
 import { type Address, AddressRace, type Entrant, interleave, outcomeOf } from "./happy-eyeballs.ts";
 import { FamilyMemory, type Lookup, lookUpAll } from "./resolve.ts";
 import { type SocketKind, SocketReader } from "./socket-conduit.ts";
+import { SOCKET_OPTIONS } from "./socket-options.ts";
 import { nodeTls, TlsLayer, type TlsOptions, tlsErrorOf } from "./tls.ts";
 import { dialByUser, type UserDial, type UserDialTarget } from "./user-dial.ts";
 
@@ -51,6 +52,8 @@ export interface DialTarget {
   readonly label?: string;
   /** The protocols to offer by ALPN, the preferred one first. What is chosen of those before http/1.1 is no conduit. */
   readonly alpn?: readonly string[];
+  /** How it is secured, where that is not the dialer's way with targets: by a call's own options, or as proxies are. */
+  readonly tls?: TlsLayer | "proxy";
 }
 
 export interface DialOptions {
@@ -61,6 +64,8 @@ export interface DialOptions {
   readonly tcpKeepAlive: number;
   readonly noDelay: boolean;
   readonly tls?: TlsOptions | undefined;
+  /** Of proxies; where it is absent `tls` without what is the targets' alone. */
+  readonly proxyTls?: TlsOptions | undefined;
   /** Gives plain bytes; TLS comes on top. */
   readonly dial?: UserDial | undefined;
   /** Gives a secured connection, for `https`. */
@@ -105,14 +110,16 @@ export class Dialer {
   readonly #options: DialOptions;
   readonly #clock: Clock;
   readonly #tls: TlsLayer;
+  readonly #proxyTls: TlsLayer;
   readonly #families = new FamilyMemory();
   readonly #dials = new Set<{ close(): void }>();
 
   /** @throws {TypeError} for options in `tls` that cannot be meant */
   constructor(options: DialOptions, clock: Clock) {
-    this.#options = options;
+    this.#options = bare(options);
     this.#clock = clock;
-    this.#tls = new TlsLayer(options.tls);
+    this.#tls = new TlsLayer(this.#options.tls);
+    this.#proxyTls = new TlsLayer(this.#options.proxyTls ?? forProxies(this.#tls.options));
   }
 
   start(target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing {
@@ -146,6 +153,7 @@ export class Dialer {
   close(): void {
     for (const dial of [...this.#dials]) dial.close();
     this.#tls.clear();
+    this.#proxyTls.clear();
   }
 
   #begin<T>(
@@ -158,7 +166,7 @@ export class Dialer {
     const dial = new Dial(target, signal, trace, product, {
       options: this.#options,
       clock: this.#clock,
-      tls: this.#tls,
+      tls: target.tls === "proxy" ? this.#proxyTls : (target.tls ?? this.#tls),
       families: this.#families,
       settled: () => this.#dials.delete(dial),
     });
@@ -228,12 +236,12 @@ class Dial<T> implements Dialing<T> {
     product: Product<T>,
     shared: DialShared,
   ) {
-    this.#target = target;
+    this.#target = bare(target);
     this.#signal = signal;
     this.#trace = trace;
     this.#product = product;
     this.#shared = shared;
-    const { host, port, path, label } = target;
+    const { host, port, path, label } = this.#target;
     this.#peer = label ?? path ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -425,15 +433,15 @@ class Dial<T> implements Dialing<T> {
     const { path, port, scheme } = this.#target;
     const reader = this.#product.reader();
     const where = path === undefined ? { host: address, port, autoSelectFamily: false } : { path };
-    const how = { ...(reader === null ? {} : { onread: reader }), allowHalfOpen: true };
+    const how = { ...SOCKET_OPTIONS, ...where, ...(reader === null ? {} : { onread: reader }), allowHalfOpen: true };
     let socket: Socket;
     if (scheme === "https") {
       // The types of tls.connect lack what it passes on to net.connect; a variable may have more than its type.
-      const options = { ...where, ...how, ...this.#shared.tls.handshakeOptions(this.#target) };
+      const options = bare({ ...how, ...this.#shared.tls.handshakeOptions(this.#target) });
       socket = detached<[ConnectionOptions], TLSSocket>(nodeTls().connect, options);
-      this.#shared.tls.keepSessions(socket as TLSSocket, this.#target); // tls.connect has just made it
+      this.#shared.tls.watch(socket as TLSSocket, this.#target); // tls.connect has just made it
     } else {
-      const options: NetConnectOpts = { ...where, ...how };
+      const options: NetConnectOpts = bare(how);
       socket = detached<[NetConnectOpts], Socket>(connect, options);
     }
     once(socket, "connect", done);
@@ -447,7 +455,7 @@ class Dial<T> implements Dialing<T> {
     this.#tune(socket);
     this.#trace?.connected();
     if (scheme === "https") {
-      this.#shakeHands(socket as TLSSocket, reader, false); // #open made it one
+      this.#shakeHands(socket as TLSSocket, reader, false, false); // #open made it one
     } else {
       this.#finishSocket(socket, path === undefined ? "tcp" : "unix", reader, false);
     }
@@ -464,8 +472,9 @@ class Dial<T> implements Dialing<T> {
 
   #askUser(dial: UserDial, givesTls: boolean): void {
     const { clock } = this.#shared;
-    const { scheme: _, ...target } = this.#target;
+    const { scheme: _, tls, ...target } = this.#target;
     const { host, port, path } = target;
+    const own = tls instanceof TlsLayer ? { tls: tls.options } : {};
     const reader = this.#product.reader() ?? new StreamReader();
     const { buffer, callback } = reader;
     const controller = new AbortController();
@@ -476,7 +485,7 @@ class Dial<T> implements Dialing<T> {
     this.#phase = "connect";
     this.#current = { destroy: (reason) => controller.abort(reason), unref: () => {} };
     this.#trace?.connectStart(path ?? host, port);
-    dialByUser(dial, { ...target, onread: { buffer, callback } }, controller.signal, (stream) => {
+    dialByUser(dial, bare({ ...target, ...own, onread: { buffer, callback } }), controller.signal, (stream) => {
       this.#current = {
         destroy: (reason) => {
           controller.abort(reason);
@@ -511,10 +520,10 @@ class Dial<T> implements Dialing<T> {
     if (this.#target.scheme === "https" && !givesTls) {
       this.#secureStream(stream);
     } else if (socket === null || !isTls(socket)) {
-      this.#finishStream(stream, reader);
+      if (!givesTls || this.#accepts(null, true)) this.#finishStream(stream, reader);
     } else if (socket.getPeerFinished() === undefined) {
-      this.#shakeHands(socket, reader, true); // the peer's Finished has not come: the dialer returned before it
-    } else {
+      this.#shakeHands(socket, reader, true, true); // the peer's Finished has not come: the dialer returned before it
+    } else if (!givesTls || this.#accepts(socket, true)) {
       this.#finishSocket(socket, "tls", reader, true);
     }
   }
@@ -524,13 +533,14 @@ class Dial<T> implements Dialing<T> {
   #secureStream(stream: Duplex): void {
     let secured: TLSSocket;
     try {
-      const options: ConnectionOptions = { socket: stream, ...this.#shared.tls.handshakeOptions(this.#target) };
+      const handshake = this.#shared.tls.handshakeOptions(this.#target);
+      const options: ConnectionOptions = bare({ ...SOCKET_OPTIONS, socket: stream, ...handshake });
       secured = detached<[ConnectionOptions], TLSSocket>(nodeTls().connect, options);
     } catch (error) {
       this.#fail(tlsErrorOf(error, this.#peer));
       return;
     }
-    this.#shared.tls.keepSessions(secured, this.#target);
+    this.#shared.tls.watch(secured, this.#target);
     this.#current = {
       destroy: () => {
         discard(secured);
@@ -538,10 +548,11 @@ class Dial<T> implements Dialing<T> {
       },
       unref: () => secured.unref(),
     };
-    this.#shakeHands(secured, null, true);
+    this.#shakeHands(secured, null, true, false);
   }
 
-  #shakeHands(socket: TLSSocket, reader: SocketReader | null, listensToData: boolean): void {
+  /** @param foreign whether a dialer of the user has made it */
+  #shakeHands(socket: TLSSocket, reader: SocketReader | null, listensToData: boolean, foreign: boolean): void {
     const { tls, options } = this.#shared;
     this.#phase = "tls";
     this.#limit(options.tlsHandshakeTimeout);
@@ -549,12 +560,27 @@ class Dial<T> implements Dialing<T> {
       if (error !== null) discard(socket);
       if (this.#settled) return;
       if (error === null) {
-        this.#finishSocket(socket, "tls", reader, listensToData);
+        if (this.#accepts(socket, foreign)) this.#finishSocket(socket, "tls", reader, listensToData);
       } else {
         tls.forgetSession(this.#target);
         this.#fail(tlsErrorOf(error, this.#peer));
       }
     });
+  }
+
+  /** Whether what is secured may be used; if not, the dial has failed. */
+  #accepts(socket: TLSSocket | null, foreign: boolean): boolean {
+    const { tls } = this.#shared;
+    if (this.#target.scheme === "http") return true; // a dialer's own affair
+    const what = `Cannot secure connection to ${this.#peer}`;
+    try {
+      if (foreign || socket === null) tls.acceptForeign(socket, what);
+      else tls.accept(socket, this.#target, what);
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
   }
 
   // ---- the end
@@ -580,6 +606,11 @@ class Dial<T> implements Dialing<T> {
     if (tls !== null) this.#trace?.tlsDone(tls);
     this.#resolve(product);
   }
+}
+
+/** Pins and the name to verify are the target's; who is trusted, and as whom we come, holds for both, as in Go. */
+function forProxies({ pins: _, servername: __, ...rest }: TlsOptions): TlsOptions {
+  return rest;
 }
 
 /** @throws {TypeError} for an answer that is none: a promise is true to an `if`, and would let everything pass */

@@ -66,16 +66,17 @@ export class DuplexConduit implements Conduit {
       return stream.errored ?? new ConnectionClosedError("Cannot write to connection: it is closed for writing");
     }
     const pieces = typeof data === "string" ? [data] : data;
-    this.#calling = true;
-    if (pieces.length > 1) stream.cork();
-    for (let i = 0; i < pieces.length; i++) {
-      const piece = pieces[i]!; // i < length
-      const bytes = typeof piece === "string" ? Buffer.from(piece, "latin1") : piece;
-      if (i === pieces.length - 1) stream.write(bytes, this.#taken);
-      else stream.write(bytes);
-    }
-    if (pieces.length > 1) stream.uncork();
-    this.#calling = false;
+    const thrown = this.#call(() => {
+      if (pieces.length > 1) stream.cork();
+      for (let i = 0; i < pieces.length; i++) {
+        const piece = pieces[i]!; // i < length
+        const bytes = typeof piece === "string" ? Buffer.from(piece, "latin1") : piece;
+        if (i === pieces.length - 1) stream.write(bytes, this.#taken);
+        else stream.write(bytes);
+      }
+      if (pieces.length > 1) stream.uncork();
+    });
+    if (thrown !== null) return thrown;
     if (stream.errored !== null) return stream.errored;
     if (stream.writableLength === 0) return "ok";
     this.#draining = true;
@@ -99,9 +100,7 @@ export class DuplexConduit implements Conduit {
   }
 
   end(): void {
-    this.#calling = true;
-    this.#stream.end();
-    this.#calling = false;
+    this.#call(() => this.#stream.end());
   }
 
   destroy(): void {
@@ -115,6 +114,27 @@ export class DuplexConduit implements Conduit {
 
   unref(): void {
     (this.#stream as { unref?(): void }).unref?.(); // as above
+  }
+
+  /**
+   * Runs a method of the stream that may call back at once. Where it throws, the stream is broken in the middle of it:
+   * Node does not catch what the `_write` of a user throws, and such a stream would never call back.
+   *
+   * @returns what it threw, or null
+   */
+  #call(method: () => void): Error | null {
+    this.#calling = true;
+    try {
+      method();
+      return null;
+    } catch (thrown) {
+      const error =
+        thrown instanceof Error ? thrown : new Error("Cannot use connection: its stream threw", { cause: thrown });
+      this.#stream.destroy(error); // its 'error' follows, as after any write that is refused
+      return error;
+    } finally {
+      this.#calling = false;
+    }
   }
 
   /** Keeps the rule that nothing is told from inside a call, whatever the stream does, and keeps the order. */

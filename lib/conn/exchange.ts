@@ -15,7 +15,14 @@ import type { ErrorFacts } from "../errors.ts";
 import { ContentDecoder, codingsOf } from "../message/decode.ts";
 import type { Request } from "../message/request.ts";
 import type { BodyReader } from "../message/request-body.ts";
-import { type ConnectionInfo, type Response, type ResponseBacking, responseOf } from "../message/response.ts";
+import {
+  type ConnectionInfo,
+  type Framing,
+  type Handed,
+  type Response,
+  type ResponseBacking,
+  responseOf,
+} from "../message/response.ts";
 import type { BodySource } from "../message/response-body.ts";
 import type { Timings } from "../message/timings.ts";
 import { type CallTrace, TRACE_BODY } from "../trace.ts";
@@ -66,6 +73,8 @@ export interface ExchangeCaller {
   failed(error: unknown, exchange: Exchange): void;
   /** Nothing can come of it any more, answered or not: abort listeners and deadlines of the call go. Called once. */
   over(): void;
+  /** Runs code in the async context of the call. */
+  inContext(fn: () => void): void;
 }
 
 /** What the reader of a body asks of the connection. Null once the exchange is over. */
@@ -196,6 +205,16 @@ export class Exchange implements ResponseBacking, BodySource {
     return place;
   }
 
+  /** Delivers the head of an answer behind which there is no HTTP, and with it the connection. The exchange is over. */
+  handOver(head: ResponseHead, handed: Handed): void {
+    this.#state = "over";
+    this.#head = head;
+    this.#trailers = NO_FIELDS;
+    this.handed = handed;
+    this.#caller?.answered(responseOf(this));
+    this.release();
+  }
+
   /** Hands body bytes over; they are the caller's from now on. `full` tells whether the source should stop. */
   push(chunk: Uint8Array, at: number): void {
     if (this.trace.mask & TRACE_BODY) this.trace.emit({ type: "body-data", bytes: chunk.length }, at);
@@ -242,6 +261,12 @@ export class Exchange implements ResponseBacking, BodySource {
     this.#onOver = null;
   }
 
+  /** Runs what the caller may hear in the async context of the call; once that is over there is none. */
+  inContext(fn: () => void): void {
+    if (this.#caller === null) fn();
+    else this.#caller.inContext(fn);
+  }
+
   // ---- facts
 
   /** What an error of this exchange says about the attempt. */
@@ -258,6 +283,8 @@ export class Exchange implements ResponseBacking, BodySource {
   }
 
   // ---- BodySource: what the Response reads from
+
+  readonly chunksAreAlone = true;
 
   get length(): number | null {
     return this.#head?.contentLength ?? null;
@@ -331,9 +358,8 @@ export class Exchange implements ResponseBacking, BodySource {
   get fields(): FieldLines {
     return this.#answered.fields;
   }
-  get framing(): "none" | "length" | "chunked" | "close" {
-    const { framing } = this.#answered;
-    return framing === "tunnel" ? "none" : framing;
+  get framing(): Framing {
+    return this.#answered.framing;
   }
   get body(): BodySource | null {
     return this.#content;
@@ -341,6 +367,8 @@ export class Exchange implements ResponseBacking, BodySource {
   get url(): string {
     return this.request.url;
   }
+  /** The connection, where the answer handed it over. */
+  handed: Handed | null = null;
   readonly redirected = false;
   /** The content is decoded: an encoded one came, and our Accept-Encoding had asked for it. */
   decompressed = false;

@@ -15,11 +15,12 @@
 import type { Clock } from "../clock.ts";
 import { type CloseReason, ConnectionClosedError, HttpError, InvariantError, type TimeoutError } from "../errors.ts";
 import { TRACE_CONN } from "../trace.ts";
-import type { ParserLimits } from "../wire/parser-events.ts";
+import type { ParserLimits, ResponseHead } from "../wire/parser-events.ts";
 import { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
 import { fate } from "./conn-state.ts";
 import type { ConnectionFacts, Exchange } from "./exchange.ts";
+import { Handover } from "./handover.ts";
 import { ReadLoop, type ReadLoopHost } from "./read-loop.ts";
 import { WriteLoop, type WriteLoopHost } from "./write-loop.ts";
 
@@ -31,11 +32,17 @@ export interface ConnOwner {
    * @param keepAliveMs how long the server says it keeps an idle connection (`Keep-Alive: timeout`), or null
    */
   connIdle(conn: PersistConn, keepAliveMs: number | null): void;
+  /**
+   * An answer has handed the connection over: it is no longer this one's, and serves no other exchange. Called before the
+   * caller can learn of it; `connHandoverClosed` follows, and `connClosed` does not.
+   */
+  connHandedOver(conn: PersistConn, handover: Handover): void;
+  connHandoverClosed(conn: PersistConn, handover: Handover): void;
   /** It is closed, for `reason`; called once. */
   connClosed(conn: PersistConn, reason: CloseReason): void;
   /** It was idle for the time that `armIdle` was given. */
   connExpired(conn: PersistConn): void;
-  /** A body has waited too long for its reader. */
+  /** A body has waited too long for its reader, or a connection that was handed over for whoever takes it. */
   connUnread(conn: PersistConn, exchange: Exchange, error: TimeoutError): void;
 }
 
@@ -184,6 +191,25 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     this.#settle(exchange, forbidden);
   }
 
+  handOver(exchange: Exchange, head: ResponseHead, early: Uint8Array[], ended: boolean): void {
+    if (exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "handed-over", status: head.status });
+    if (this.#closed !== null) return; // by the listener
+    this.#served++;
+    this.#leave("handed-over");
+    const handover = new Handover({
+      conduit: this.conduit,
+      clock: this.clock,
+      peer: this.peer,
+      early,
+      ended,
+      untakenMs: exchange.limits.unreadBodyTimeout,
+      untaken: (error) => this.#owner.connUnread(this, exchange, error),
+      closed: () => this.#owner.connHandoverClosed(this, handover),
+    });
+    this.#owner.connHandedOver(this, handover); // the slot goes to who waits, then the caller learns of it
+    exchange.handOver(head, handover);
+  }
+
   idleExpired(): void {
     this.#owner.connExpired(this);
   }
@@ -206,6 +232,9 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
       case "linger":
         exchange.release();
         this.#readLoop.linger();
+        // A write that is only a moment behind ends within a poll, and then the connection is pooled before the caller
+        // learns of the end. One that takes longer is no business of the caller's, whose answer is whole.
+        this.clock.turn(() => exchange.end());
         return;
       case "close":
         this.close(forbidden ?? "write-unfinished");
@@ -230,15 +259,10 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
    */
   close(reason: CloseReason, error?: unknown): void {
     if (this.#closed !== null) return;
-    this.#closed = reason;
     const exchange = this.#current;
-    this.#current = null;
     const pending = Math.max(this.conduit.pendingBytes, this.#writeLoop.unsureBytes);
     this.conduit.destroy();
-    this.#writes.close(reason);
-    this.#exchanges.close(reason);
-    this.#writeLoop.closed();
-    this.#readLoop.closed();
+    this.#leave(reason);
     if (exchange !== null && exchange.trace.mask & TRACE_CONN)
       exchange.trace.emit({ type: "connection-closed", reason });
     this.#owner.connClosed(this, reason);
@@ -249,6 +273,16 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     } else {
       exchange.fail(this.#withFacts(exchange, reason, error, pending));
     }
+  }
+
+  /** Nothing passes through this any more. */
+  #leave(reason: CloseReason): void {
+    this.#closed = reason;
+    this.#current = null;
+    this.#writes.close(reason);
+    this.#exchanges.close(reason);
+    this.#writeLoop.closed();
+    this.#readLoop.closed();
   }
 
   #withFacts(exchange: Exchange, reason: CloseReason, error: unknown, pending: number): unknown {

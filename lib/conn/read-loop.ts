@@ -22,6 +22,7 @@ import {
 import { TRACE_CONN } from "../trace.ts";
 import type { FieldLines, ParserLimits, ResponseHead, ResponseSink } from "../wire/parser-events.ts";
 import { ResponseParser } from "../wire/response-parser.ts";
+import { switchRefusal } from "../wire/upgrade.ts";
 import type { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
 import { move, READ_MOVES, type ReadState } from "./conn-state.ts";
@@ -38,6 +39,13 @@ export interface ReadLoopHost {
   wholeSent(): void;
   /** The response is complete. `forbidden` says why the connection cannot be used again, or is null. */
   responseRead(exchange: Exchange, forbidden: CloseReason | null): void;
+  /**
+   * What follows is not HTTP, and the request is written to its end: the connection is the caller's from now on.
+   *
+   * @param early what came of it already
+   * @param ended the peer has sent its last byte, and `early` ends with it
+   */
+  handOver(exchange: Exchange, head: ResponseHead, early: Uint8Array[], ended: boolean): void;
   /** The answer makes the rest of the request pointless. */
   stopWriting(exchange: Exchange): void;
   /** A 100 came, or a final answer that keeps the connection: a body that waits for it may go out. */
@@ -76,6 +84,8 @@ export class ReadLoop implements ResponseSink, BodyHost {
   #paused = false;
   #sawEnd = false;
   #messageDone = false;
+  /** Set by a head behind which there is no HTTP, and what came behind it. */
+  #switching: { readonly head: ResponseHead; readonly early: Uint8Array[] } | null = null;
   #bodyBytes = 0;
   #drainedBytes = 0;
   /** The clock at the start of this round: one reading serves every stamp and deadline of it. */
@@ -121,6 +131,10 @@ export class ReadLoop implements ResponseSink, BodyHost {
     if (this.#messageDone) {
       exchange.bytesRead = before + consumed;
       this.#complete(exchange, consumed < n ? "unsolicited-bytes" : null);
+    } else if (this.#switching !== null) {
+      exchange.bytesRead = before + consumed;
+      if (consumed < n) this.#switching.early.push(copyOf(view, consumed, n));
+      this.#switch(exchange);
     } else if (this.#state === "body") {
       this.#awaitMore(exchange);
     }
@@ -148,7 +162,9 @@ export class ReadLoop implements ResponseSink, BodyHost {
     this.#inRound = true;
     try {
       const exchange = this.#exchange;
-      if (exchange !== null && this.#state !== "done") {
+      if (this.#switching !== null) {
+        // Told with the rest, when the request is written to its end.
+      } else if (exchange !== null && this.#state !== "done") {
         this.#parser.finish(this); // throws where the message is not whole
         this.#complete(exchange, "close-delimited");
       } else if (exchange !== null) {
@@ -195,8 +211,9 @@ export class ReadLoop implements ResponseSink, BodyHost {
   head(head: ResponseHead): void {
     const exchange = this.#exchange;
     if (exchange === null || this.#state === "closed") return;
-    if (head.framing === "tunnel") {
-      throw this.#refused("it switches protocols unasked", `status ${head.status} without Upgrade (RFC 9110 §15.2.2)`);
+    if (head.framing === "tunnel" && head.status === 101) {
+      const refusal = switchRefusal(exchange.outgoing.upgrade, head.fields);
+      if (refusal !== null) throw this.#refused("it switches protocols unasked", refusal);
     }
     if (head.framing === "close" && exchange.requireFraming) {
       throw this.#refused(
@@ -208,6 +225,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
     const trace = exchange.trace;
     trace.headersAt = this.#now;
     if (trace.mask & TRACE_CONN) trace.emit({ type: "head", status: head.status, framing: head.framing }, this.#now);
+    if (head.framing === "tunnel") return this.#leaveHttp(head);
     const hasBody = exchange.request.method !== "HEAD" && head.status !== 204 && head.status !== 304;
     exchange.answer(head, hasBody, this);
     this.#host.wholeSent();
@@ -215,6 +233,26 @@ export class ReadLoop implements ResponseSink, BodyHost {
     // A server that answers with an error, or will close, does not want the rest of the body (RFC 9112 §9.5).
     if (head.status >= 400 || !head.keepAlive) this.#host.stopWriting(exchange);
     else this.#host.continueWriting();
+  }
+
+  /** The rest of the round, and of the request, is waited for: nobody can switch in the middle of a message. */
+  #leaveHttp(head: ResponseHead): void {
+    this.#host.wholeSent();
+    if (this.#state === "closed") return; // by a listener
+    if (!this.#host.requestWritten) this.#host.continueWriting();
+    this.#switching = { head, early: [] };
+  }
+
+  #switch(exchange: Exchange): void {
+    if (this.#switching === null) return;
+    if (this.#host.requestWritten) {
+      const { head, early } = this.#switching;
+      return this.#host.handOver(exchange, head, early, this.#sawEnd);
+    }
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#host.conduit.pause();
+    this.#await("nothing", 0);
   }
 
   #refused(state: string, reason: string): RemoteProtocolError {
@@ -315,6 +353,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
 
   /** The request is wholly handed over: from now on the head is awaited. */
   requestWritten(exchange: Exchange, now: number): void {
+    if (this.#switching !== null) return this.#switch(exchange);
     if (this.#state !== "idle" && this.#state !== "head") return;
     this.#written = exchange;
     this.#awaiting = "headers";
@@ -338,7 +377,9 @@ export class ReadLoop implements ResponseSink, BodyHost {
 
   /** Idle from now on; `idleExpired` is called in `ms` (0: never). */
   idle(ms: number): void {
-    this.#await("idle", ms);
+    this.#awaiting = "idle";
+    if (this.#inRound) this.#deadline.reset(ms, this.#now);
+    else this.#deadline.reset(ms);
   }
 
   /** Nothing comes any more. */
@@ -346,6 +387,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
     this.#state = move(READ_MOVES, "read", this.#state, "close");
     this.#exchange = null;
     this.#written = null;
+    this.#switching = null;
     this.#deadline.cancel();
     // The parser's memory cannot go while it is at work: then the round frees it.
     if (!this.#inRound) this.#parser.free();
@@ -407,17 +449,10 @@ const TIME_LIMITS = {
   "stalled-reader": ["stalledReaderTimeout", "the reader of the body took nothing"],
 } as const;
 
-/** Up to here `slice` is the cheaper copy; above, the constructor, which does not clear the memory first. */
-const SLICE_BYTES_MAX = 1024;
-
-/** The lent buffer is the same one each time; as a plain Uint8Array, so that what is cut from it is one too. */
-let lent = new Uint8Array(0);
-
+/** A plain Uint8Array with a buffer of its own, whatever is lent: `slice` of a Buffer would be a view, and a Buffer. */
 function copyOf(view: Uint8Array, start: number, end: number): Uint8Array {
-  if (lent.buffer !== view.buffer || lent.byteOffset !== view.byteOffset || lent.length !== view.length) {
-    lent = new Uint8Array(view.buffer, view.byteOffset, view.length) as Uint8Array<ArrayBuffer>; // sockets lend no other
-  }
-  return end - start <= SLICE_BYTES_MAX ? lent.slice(start, end) : new Uint8Array(lent.subarray(start, end));
+  if (view.constructor === Uint8Array) return view.slice(start, end);
+  return new Uint8Array(view.subarray(start, end));
 }
 
 /** A load balancer's way to say that it closes an idle connection (Go is408Message, issue 32310). */

@@ -12,8 +12,10 @@
 
 import { isIP } from "node:net";
 import type { ConnectionOptions, PeerCertificate, SecureContext, SecureContextOptions, TLSSocket } from "node:tls";
+import { bare } from "../boundary.ts";
 import { TlsError } from "../errors.ts";
 import { unknownOption, wrongType } from "../message/options.ts";
+import { checkPins, pinError, requirePin } from "./tls-pins.ts";
 
 /** What may be set, with the meaning that node:tls gives it. */
 export interface TlsOptions
@@ -30,10 +32,17 @@ export interface TlsOptions
       | "pskCallback"
     > {
   requestOCSP?: boolean;
+  /**
+   * A certificate of the target's must match one of these, whatever else is said about trust: `sha256/BASE64`, the
+   * SHA-256 of the public key (SPKI, RFC 7469 §2.4) of any certificate of the verified chain; or `AB:CD:…`, the SHA-256
+   * fingerprint of the leaf. Judged before a byte of the request is sent. Where the chain is not verified
+   * (`rejectUnauthorized: false`), the leaf alone counts.
+   */
+  pins?: readonly string[];
 }
 
 /** Goes into the one secure context, made once. */
-const CONTEXT_OPTIONS = [
+export const CONTEXT_OPTIONS: readonly string[] = [
   "ca",
   "cert",
   "key",
@@ -72,7 +81,10 @@ const CONNECT_OPTIONS = [
   "pskCallback",
 ];
 
-const OPTIONS = [...CONTEXT_OPTIONS, ...CONNECT_OPTIONS];
+/** Judged here, and unknown to node:tls. */
+const OWN_OPTIONS = ["pins"];
+
+export const TLS_OPTIONS: readonly string[] = [...CONTEXT_OPTIONS, ...CONNECT_OPTIONS, ...OWN_OPTIONS];
 
 /** Sessions kept at most: a few KiB each. */
 const SESSIONS_MAX = 100;
@@ -81,7 +93,7 @@ const SESSIONS_MAX = 100;
 export interface TlsPeer {
   readonly host: string;
   readonly port: number;
-  /** Whom to ask for and to verify, where that is not the host. */
+  /** Whom to ask for and to verify, where that is not the host and `servername` of the options says nothing. */
   readonly serverName?: string;
   /** The protocols to offer by ALPN, the preferred one first; where absent, the option `ALPNProtocols`, or http/1.1. */
   readonly alpn?: readonly string[];
@@ -106,8 +118,10 @@ export function checkTlsOptions(options: unknown): TlsOptions {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw wrongType("tls", "an object", options);
   }
-  const tls = options as TlsOptions; // an object; its fields are node:tls's to check, but for those below
-  for (const name of Object.keys(tls)) if (!OPTIONS.includes(name)) throw unknownOption(`tls.${name}`, OPTIONS);
+  const tls: TlsOptions = bare(options); // its fields are node:tls's to check, but for those below
+  for (const name of Object.keys(tls)) {
+    if (!TLS_OPTIONS.includes(name)) throw unknownOption(`tls.${name}`, TLS_OPTIONS, "tls.");
+  }
   const { rejectUnauthorized, checkServerIdentity, servername } = tls;
   if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== "boolean") {
     throw wrongType("tls.rejectUnauthorized", "a boolean", rejectUnauthorized);
@@ -117,27 +131,37 @@ export function checkTlsOptions(options: unknown): TlsOptions {
   }
   if (servername !== undefined && typeof servername !== "string")
     throw wrongType("tls.servername", "a string", servername);
+  if (tls.pins !== undefined) checkPins(tls.pins);
   if (tls.secureContext !== undefined) {
     const idle = CONTEXT_OPTIONS.find((name) => Object.hasOwn(tls, name));
     if (idle !== undefined) throw new TypeError(`Option tls.${idle} has no effect: tls.secureContext is given`);
   }
-  return tls;
+  return options;
 }
 
 export class TlsLayer {
+  /** As they were given; for dialers of the user. */
+  readonly options: TlsOptions;
   readonly #context: TlsOptions;
   readonly #connect: TlsOptions;
   #secureContext: SecureContext | undefined;
+  readonly #pins: readonly string[] | null;
   readonly #sessions = new SessionCache();
+  /** Whose handshake has passed everything. */
+  readonly #accepted = new WeakSet<TLSSocket>();
+  /** Sessions that came before that. */
+  readonly #early = new WeakMap<TLSSocket, Buffer>();
 
   /** @throws {TypeError} see `checkTlsOptions` */
   constructor(options: TlsOptions = {}) {
-    const { secureContext, ...rest } = checkTlsOptions(options);
+    this.options = checkTlsOptions(options);
+    const { secureContext, pins, ...rest } = bare(this.options);
     const entries = Object.entries(rest).filter(([, value]) => value !== undefined);
     // Both halves of an object whose names were just checked.
-    this.#context = Object.fromEntries(entries.filter(([name]) => CONTEXT_OPTIONS.includes(name))) as TlsOptions;
-    this.#connect = Object.fromEntries(entries.filter(([name]) => CONNECT_OPTIONS.includes(name))) as TlsOptions;
+    this.#context = bare(Object.fromEntries(entries.filter(([name]) => CONTEXT_OPTIONS.includes(name))) as TlsOptions);
+    this.#connect = bare(Object.fromEntries(entries.filter(([name]) => CONNECT_OPTIONS.includes(name))) as TlsOptions);
     this.#secureContext = secureContext;
+    this.#pins = pins === undefined ? null : [...pins];
   }
 
   /**
@@ -149,7 +173,7 @@ export class TlsLayer {
     const name = this.#nameOf(peer);
     const session = this.#sessions.get(keyOf(peer, name));
     const check = this.#connect.checkServerIdentity ?? nodeTls().checkServerIdentity;
-    return {
+    return bare({
       ALPNProtocols: ["http/1.1"],
       ...this.#connect,
       ...(peer.alpn === undefined ? {} : { ALPNProtocols: [...peer.alpn] }),
@@ -165,14 +189,49 @@ export class TlsLayer {
         }
       },
       ...(session === undefined ? {} : { session }),
-    };
+    });
   }
 
-  /** Keeps the sessions that this socket is given, for the next dial of the same peer. */
-  keepSessions(socket: TLSSocket, peer: TlsPeer): void {
+  /** Listens for the sessions that this socket is given; to be called before its handshake. */
+  watch(socket: TLSSocket, peer: TlsPeer): void {
     const key = keyOf(peer, this.#nameOf(peer));
-    // Node tells of a session only after the certificate was verified.
-    socket.on("session", (session) => this.#sessions.set(key, session));
+    // Those of TLS 1.2 come before `secureConnect`, when the pins are not judged yet.
+    socket.on("session", (session) => {
+      if (this.#accepted.has(socket)) this.#sessions.set(key, session);
+      else this.#early.set(socket, session);
+    });
+  }
+
+  /**
+   * The last word on a handshake that is complete: pins are judged, and only then its sessions are kept for the next dial
+   * of the same peer.
+   *
+   * A resumed session shows no certificates, and needs none: it is of this layer's own cache, so its peer has passed the
+   * same pins, and the resumption proves that it is that peer.
+   *
+   * @param what for the error: `Cannot secure connection to HOST:PORT`
+   * @throws {TlsError} it is not pinned
+   */
+  accept(socket: TLSSocket, peer: TlsPeer, what: string): void {
+    if (this.#pins !== null && !socket.isSessionReused()) requirePin(socket, this.#pins, what);
+    this.#accepted.add(socket);
+    const session = this.#early.get(socket);
+    if (session !== undefined) this.#sessions.set(keyOf(peer, this.#nameOf(peer)), session);
+  }
+
+  /**
+   * The same for what a dialer of the user has secured; where the certificates cannot be seen, nothing is pinned.
+   *
+   * @param socket null: no TLSSocket
+   * @throws {TlsError} it is not pinned, or that cannot be seen
+   */
+  acceptForeign(socket: TLSSocket | null, what: string): void {
+    if (this.#pins === null) return;
+    const unseen = { expected: this.#pins, seen: [] };
+    if (socket === null) throw pinError(what, "dialTls gave no TLSSocket, whose certificates could be judged", unseen);
+    if (socket.isSessionReused())
+      throw pinError(what, "dialTls resumed a session, which shows no certificates", unseen);
+    requirePin(socket, this.#pins, what);
   }
 
   /** A session that took part in a failed handshake is not tried again. */
@@ -186,7 +245,7 @@ export class TlsLayer {
 
   /** Who the certificate must speak for: a name in lower case without its final dot, or an address without its zone. */
   #nameOf(peer: TlsPeer): string {
-    const name = peer.serverName ?? this.#connect.servername ?? peer.host;
+    const name = this.#connect.servername ?? peer.serverName ?? peer.host;
     if (isIP(name) !== 0) return name.replace(/%.*$/, "");
     return name.toLowerCase().replace(/\.$/, "");
   }

@@ -4,13 +4,14 @@
  */
 
 import { connect, type NetConnectOpts, type Socket } from "node:net";
-import { detached } from "../boundary.ts";
+import { bare, detached } from "../boundary.ts";
+import { SOCKET_OPTIONS } from "./socket-options.ts";
 import type { UserDial } from "./user-dial.ts";
 
 /** @param path of the socket; on Windows the name of a pipe */
 export function unixDialer(path: string): UserDial {
   return ({ onread }) => {
-    const options: NetConnectOpts = { path, onread, allowHalfOpen: true };
+    const options: NetConnectOpts = bare({ ...SOCKET_OPTIONS, path, onread, allowHalfOpen: true });
     return detached<[NetConnectOpts], Socket>(connect, options);
   };
 }

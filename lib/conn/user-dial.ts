@@ -6,6 +6,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { discard, once } from "./connecting.ts";
+import type { TlsOptions } from "./tls.ts";
 
 /** What a dialer of a user is told. */
 export interface UserDialTarget {
@@ -15,6 +16,8 @@ export interface UserDialTarget {
   readonly serverName?: string;
   /** The protocols that `dialTls` is to offer by ALPN, where there are others than http/1.1 to be chosen. */
   readonly alpn?: readonly string[];
+  /** For `dialTls`: the options of the call over those of the transport; absent where the call has none of its own. */
+  readonly tls?: TlsOptions;
   /** To be passed on to `net.connect` or `tls.connect`, where bytes are then read without a stream's buffering. */
   readonly onread: { readonly buffer: Uint8Array; readonly callback: (n: number, view: Uint8Array) => boolean };
 }

@@ -45,6 +45,8 @@ export class H2Connection implements NextProtocolConn, ExchangeHost {
   #lastStreamId: number | null = null;
   /** Why the session broke, where it did. */
   #cause: unknown = null;
+  /** Whether it keeps the process alive: by the clock, as the connections of HTTP/1.1 do. */
+  #held = true;
 
   constructor(connection: NextProtocolConnection, options: ResolvedH2Options) {
     const { settings, authority, stream, clock } = connection;
@@ -71,6 +73,8 @@ export class H2Connection implements NextProtocolConn, ExchangeHost {
       maxSessionMemory: SESSION_MEMORY_MB,
     });
     this.#ping = clock.deadline(0, () => this.#pingDue());
+    clock.hold();
+    this.session.unref();
     this.#listen(this.session);
   }
 
@@ -130,6 +134,7 @@ export class H2Connection implements NextProtocolConn, ExchangeHost {
   close(reason?: unknown): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    this.unref();
     this.#ping.cancel();
     const closed = () => new ConnectionClosedError(`${this.what}: the connection was closed`);
     for (const exchange of [...this.#exchanges]) exchange.fail(reason ?? closed());
@@ -138,11 +143,15 @@ export class H2Connection implements NextProtocolConn, ExchangeHost {
   }
 
   ref(): void {
-    this.session.ref();
+    if (this.#held || this.#state === "closed") return;
+    this.#held = true;
+    this.connection.clock.hold();
   }
 
   unref(): void {
-    this.session.unref();
+    if (!this.#held) return;
+    this.#held = false;
+    this.connection.clock.release();
   }
 
   // ---- of exchanges
@@ -193,6 +202,7 @@ export class H2Connection implements NextProtocolConn, ExchangeHost {
   #gone(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    this.unref();
     this.#ping.cancel();
     for (const exchange of [...this.#exchanges]) exchange.closed();
     this.connection.stream.destroy();

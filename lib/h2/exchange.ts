@@ -124,6 +124,9 @@ export class H2Exchange implements ResponseBacking, BodySource {
       if (this.request.method === "CONNECT") {
         throw new LocalProtocolError("method", "Cannot send request: CONNECT is not spoken over HTTP/2 here");
       }
+      if (this.request.hasField("upgrade")) {
+        throw new LocalProtocolError("header upgrade", "Cannot send request: HTTP/2 has no Upgrade (RFC 9113 §8.6)");
+      }
       const left = deadline === undefined ? 0 : deadline.at - clock.now();
       if (deadline !== undefined && left <= 0) throw this.#timeout("total", "timeout", deadline.limit);
       this.#open(body);

@@ -6,10 +6,14 @@
 /** For `inspect` of node:util: one line that shows the state and hides secrets. */
 export const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
-/** What an error says about an option that does not exist. */
-export function unknownOption(name: string, known: readonly string[]): TypeError {
-  const near = nearestName(name, known);
-  const hint = near === null ? `the options are ${known.join(", ")}` : `did you mean ${near}?`;
+/**
+ * What an error says about an option that does not exist.
+ *
+ * @param within what stands before the name, where it is an option within another: `"tls."`
+ */
+export function unknownOption(name: string, known: readonly string[], within = ""): TypeError {
+  const near = nearestName(name.slice(within.length), known);
+  const hint = near === null ? `the options are ${known.join(", ")}` : `did you mean ${within}${near}?`;
   return new TypeError(`Unknown option ${JSON.stringify(name)}: ${hint}`);
 }
 

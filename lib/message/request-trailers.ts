@@ -17,6 +17,8 @@ export interface TrailersInit {
   readonly values: HeadersInit | (() => HeadersInit);
 }
 
+const TRAILER_NAMES: readonly string[] = ["names", "values"];
+
 export class RequestTrailers {
   /** As given; at least one. */
   readonly names: readonly string[];
@@ -28,7 +30,7 @@ export class RequestTrailers {
       throw new TypeError(`Option trailers must be { names, values }: it is ${kindOf(init)}`);
     }
     for (const option of Object.keys(init))
-      if (option !== "names" && option !== "values") throw unknownOption(option, ["names", "values"]);
+      if (!TRAILER_NAMES.includes(option)) throw unknownOption(`trailers.${option}`, TRAILER_NAMES, "trailers.");
     this.names = Object.freeze([...init.names].map((name) => checkedName(`${name}`)));
     if (this.names.length === 0)
       throw new LocalProtocolError("trailers", "Cannot make request: trailers have no names");

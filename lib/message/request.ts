@@ -12,7 +12,7 @@
  */
 
 import { LocalProtocolError } from "../errors.ts";
-import { isRequestTarget, isToken } from "../wire/abnf.ts";
+import { isAuthorityForm, isRequestTarget, isToken } from "../wire/abnf.ts";
 import { type Destination, destinationOf } from "./destination.ts";
 import {
   type HeaderPair,
@@ -30,21 +30,30 @@ import { RequestTrailers, type TrailersInit } from "./request-trailers.ts";
 export type { Destination } from "./destination.ts";
 
 export interface RequestInit {
-  /** Sent as given: methods are case-sensitive. Default GET. */
+  /** Sent as given: methods are case-sensitive. Default "GET". LocalProtocolError. */
   readonly method?: string | undefined;
-  /** Sent in this order and case. */
+  /** Sent in this order and case. Default: none but those that go out by themselves. LocalProtocolError. */
   readonly headers?: HeadersInit | undefined;
+  /**
+   * A string, bytes, URLSearchParams, Blob, FormData, stream, iterable, or a function that gives any of these. Default:
+   * none. TypeError, LocalProtocolError; BodyUsedError where a stream was sent before.
+   */
   readonly body?: BodyInit | RequestBody | null | undefined;
-  /** Sent as JSON, with that Content-Type unless `headers` has one. */
+  /** Sent as JSON, with that Content-Type unless `headers` has one. Default: none. TypeError. */
   readonly json?: unknown;
-  /** Sent as application/x-www-form-urlencoded, likewise. */
+  /** Sent as application/x-www-form-urlencoded, likewise. Default: none. TypeError. */
   readonly form?: FormInit | undefined;
+  /** `{ names, values }`: fields behind the body, announced by name. Default: none. LocalProtocolError. */
   readonly trailers?: TrailersInit | null | undefined;
-  /** Ask with `Expect: 100-continue` before the body is sent. */
+  /** Ask with `Expect: 100-continue` before the body is sent. Default false. */
   readonly expectContinue?: boolean | undefined;
-  /** For calls that have none of their own. */
+  /** For calls that have none of their own. Default: none. */
   readonly signal?: AbortSignal | null | undefined;
-  /** The request target, verbatim, in place of the URL's path and query: it starts with `/`, or is `*`. */
+  /**
+   * The request target, verbatim, in place of the URL's path and query: it starts with `/`, or is `*`. Of CONNECT it is
+   * `host:port`, where the tunnel leads, and the URL is the proxy's; without it the URL has both. Default: path and query.
+   * LocalProtocolError.
+   */
   readonly target?: string | null | undefined;
 }
 
@@ -61,6 +70,8 @@ export interface RequestLike {
   readonly body?: BodyInit | null | undefined;
   readonly bodyUsed?: boolean;
   readonly signal?: AbortSignal | null;
+  /** Of `client.do()`: "manual" and "error" hold for the call; "follow", which a standard one always has, says nothing. */
+  readonly redirect?: string;
 }
 
 /** The options of a Request, by name. */
@@ -94,16 +105,18 @@ export class Request {
 
   /**
    * @param input an absolute http or https URL; or a Request, ours or a standard one, to begin from
+   * @param method for who has it beside the options, which then have none; the same as `init.method`
    * @throws {LocalProtocolError} it cannot be sent; `field` says what of it
    * @throws {TypeError} an option of the wrong type, or one that does not exist
    */
-  constructor(input: string | URL | Request | RequestLike, init?: RequestInit) {
+  constructor(input: string | URL | Request | RequestLike, init?: RequestInit, method?: string) {
     if (init === undefined) {
       this.#begin(input, init);
       return;
     }
     try {
       this.#begin(input, init);
+      if (method !== undefined) this.#method = checkedMethod(method);
       this.#apply(init, REQUEST_OPTIONS);
       this.#check();
     } catch (error) {
@@ -153,8 +166,7 @@ export class Request {
 
   /** What stands in the request line: the option `target`, or path and query; of CONNECT, host and port (RFC 9112 §3.2). */
   get target(): string {
-    if (this.#method === "CONNECT") return this.#destination.hostPort;
-    return this.#target ?? this.#destination.target;
+    return this.#target ?? (this.#method === "CONNECT" ? this.#destination.hostPort : this.#destination.target);
   }
 
   /** User name and password of the URL, decoded; null where it has none. Kept out of `url` and of whatever is printed. */
@@ -222,7 +234,7 @@ export class Request {
     const copy = new Request(this);
     try {
       const { url } = changes;
-      if (url !== undefined) copy.#destination = destinationOf(typeof url === "string" ? url : `${url.href}`);
+      if (url !== undefined) copy.#destination = destinationOf(checkedUrl(url));
       copy.#apply(changes, CHANGES);
       copy.#check();
     } catch (error) {
@@ -239,6 +251,21 @@ export class Request {
   /** @internal */
   [inspectCustom](): string {
     return `Request { ${this.#method} ${this.url}${this.#body === null ? "" : `, body ${this.#body.kind}`} }`;
+  }
+
+  /**
+   * A Request for a standard one. Its body is ours from here on, so it is cancelled where this throws.
+   *
+   * @throws as the constructor
+   * @internal
+   */
+  static taken(other: RequestLike): Request {
+    try {
+      return new Request(other);
+    } catch (error) {
+      if (!other.bodyUsed) discardBody(other.body, error);
+      throw error;
+    }
   }
 
   #begin(input: string | URL | Request | RequestLike, init: RequestInit | undefined): void {
@@ -348,10 +375,10 @@ export class Request {
     if (this.#target === "*" && this.#method !== "OPTIONS") {
       throw new LocalProtocolError("target", "Cannot make request: target * is for OPTIONS only (RFC 9112 §3.2.4)");
     }
-    if (this.#target !== null && this.#method === "CONNECT") {
+    if (this.#target !== null && isAuthorityForm(this.#target) !== (this.#method === "CONNECT")) {
       throw new LocalProtocolError(
         "target",
-        "Cannot make request: the target of CONNECT is its URL's host and port (RFC 9112 §3.2.3)",
+        "Cannot make request: the target of CONNECT is host:port, and that of no other method is (RFC 9112 §3.2.3)",
       );
     }
     if (this.#trailers !== null && this.#body === null) {
@@ -381,8 +408,12 @@ export function basicAuthorization(request: Request): string | null {
 /** A stream is ours from the call on, and a call that fails at its first check is one: its producer must not wait for ever. */
 function giveUp(init: RequestInit, error: unknown): void {
   if (typeof init !== "object" || init === null || !Object.hasOwn(init, "body")) return;
+  discardBody(init.body, error);
+}
+
+function discardBody(body: unknown, error: unknown): void {
   try {
-    RequestBody.from(init.body as BodyInit).discard(error); // whatever is no body throws
+    RequestBody.from(body as BodyInit).discard(error); // whatever is no body throws
   } catch {
     // It is no body, or one that others broke: nothing of it is ours.
   }
@@ -402,13 +433,19 @@ function checkedMethod(value: unknown): string {
 
 function checkedTarget(value: unknown): string {
   if (typeof value !== "string") throw wrongType("target", "a string", value);
-  if (value !== "*" && !(value.startsWith("/") && isRequestTarget(value))) {
+  if (value !== "*" && !(value.startsWith("/") && isRequestTarget(value)) && !isAuthorityForm(value)) {
     throw new LocalProtocolError(
       "target",
-      "Cannot make request: target must start with / and have visible ASCII only, or be *",
+      "Cannot make request: target must start with / and have visible ASCII only, or be *, or host:port for CONNECT",
     );
   }
   return value;
+}
+
+function checkedUrl(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (!isUrl(value)) throw wrongType("url", "a string or a URL", value);
+  return `${value.href}`;
 }
 
 /** By shape, so that polyfills and other realms count. */
@@ -429,7 +466,8 @@ function isUrl(value: unknown): value is URL {
   return kindOf(value) === "URL" && typeof (value as URL).href === "string";
 }
 
-function isRequestLike(value: unknown): value is RequestLike {
+/** Whether it looks like a standard Request. */
+export function isRequestLike(value: unknown): value is RequestLike {
   if (typeof value !== "object" || value === null) return false;
   const { url, method, headers } = value as Partial<RequestLike>;
   return typeof url === "string" && typeof method === "string" && typeof headers === "object" && headers !== null;

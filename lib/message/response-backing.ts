@@ -3,6 +3,7 @@
  * made. Whoever implements it keeps the facts; the Response only shows them.
  */
 
+import type { Duplex } from "node:stream";
 import type { FieldLines, HeadersInit } from "./headers.ts";
 import type { Request } from "./request.ts";
 import type { BodySource } from "./response-body.ts";
@@ -32,9 +33,19 @@ export interface ConnectionInfo {
   readonly proxy: string | null;
 }
 
-/** How the end of the body was known (RFC 9112 §6.3); "close" cannot tell a whole body from a cut one. "stream":
- * HTTP/2 says where it ends (RFC 9113 §8.1). */
-export type Framing = "none" | "length" | "chunked" | "close" | "stream";
+/**
+ * How the end of the body was known (RFC 9112 §6.3); "close" cannot tell a whole body from a cut one. "tunnel": there is no
+ * body and no more HTTP, but `duplex()`. "stream": HTTP/2 says where it ends (RFC 9113 §8.1).
+ */
+export type Framing = "none" | "length" | "chunked" | "close" | "tunnel" | "stream";
+
+/** A connection that an answer handed over. */
+export interface Handed {
+  /** The same stream each time. Throws a TypeError where it was closed before. */
+  take(): Duplex;
+  /** Destroys it, taken or not. */
+  close(): void;
+}
 
 /** What stands behind a Response. */
 export interface ResponseBacking {
@@ -56,6 +67,8 @@ export interface ResponseBacking {
   trailers(): FieldLines | null;
   timings(): Timings | null;
   readonly connection: ConnectionInfo | null;
+  /** The connection, where the answer handed it over (101, a 2xx to CONNECT). */
+  readonly handed?: Handed | null;
   /** Calls `fn` once the last byte came off the wire or none will come: at once where that is so. */
   whenOver?(fn: () => void): void;
 }

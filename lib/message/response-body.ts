@@ -30,6 +30,11 @@ export interface BodySource {
    * copy to be joined. Asked for while no chunk waits; a source that cannot may lack it.
    */
   gatherInto?(whole: Uint8Array, at: number): void;
+  /**
+   * Whether each chunk lies in a buffer of its own, unless it was asked to gather. (To look at a small chunk's buffer
+   * makes one: until then V8 keeps the bytes inside the object.)
+   */
+  readonly chunksAreAlone?: boolean;
 }
 
 /** More is not set aside on the word of a peer that has not sent it. */
@@ -66,7 +71,7 @@ export class ResponseBody {
     if (first === null) return new Uint8Array(0);
     if (first === undefined) return this.#gather([]);
     const second = this.#tryRead();
-    if (second === null) return own(first); // nearly every answer: one chunk, and nothing is copied
+    if (second === null) return this.#source.chunksAreAlone ? (first as OwnBytes) : own(first); // nearly every answer: one chunk, and nothing is copied
     return this.#gather(second === undefined ? [first] : [first, second]);
   }
 
@@ -153,6 +158,12 @@ export class ResponseBody {
         done(error);
       },
     });
+  }
+
+  /** The source itself, for a reading in the place of this one. This body is spent by it. */
+  take(): BodySource {
+    this.#begin();
+    return this.#source;
   }
 
   /** Two sources in place of this one, for `clone()`. This body is spent by it. */

@@ -10,17 +10,17 @@
  * Fetch standard, "Response class"; RFC 9110 §15 (status), §6.5 (trailers); Go net/http Response.
  */
 
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { type Headers, headersOver, PairLines } from "./headers.ts";
 import { MadeBacking, madeBacking, NOTHING } from "./made-response.ts";
 import { inspectCustom } from "./options.ts";
 import type { Request } from "./request.ts";
 import { type BodyInit, RequestBody } from "./request-body.ts";
 import type { ConnectionInfo, Framing, ResponseBacking, ResponseInit } from "./response-backing.ts";
-import { type OwnBytes, ResponseBody, usedError } from "./response-body.ts";
+import { type BodySource, type OwnBytes, ResponseBody, usedError } from "./response-body.ts";
 import type { Timings } from "./timings.ts";
 
-export type { ConnectionInfo, Framing, ResponseBacking, ResponseInit } from "./response-backing.ts";
+export type { ConnectionInfo, Framing, Handed, ResponseBacking, ResponseInit } from "./response-backing.ts";
 export type { BodySource } from "./response-body.ts";
 export type { Timings } from "./timings.ts";
 
@@ -36,6 +36,7 @@ const FROM_BACKING = Symbol("from backing");
 let make: (backing: ResponseBacking) => Response;
 let setRedirected: (response: Response) => void;
 let closeAndWait: (response: Response) => Promise<void> | null;
+let takeApart: (response: Response) => { backing: ResponseBacking; content: BodySource | null };
 
 export class Response {
   readonly #backing: ResponseBacking;
@@ -50,6 +51,7 @@ export class Response {
     setRedirected = (response) => {
       response.#redirected = true;
     };
+    takeApart = (response) => ({ backing: response.#backing, content: response.#reading()?.take() ?? null });
     closeAndWait = (response) => {
       const backing = response.#backing;
       response.#reading()?.close();
@@ -174,6 +176,27 @@ export class Response {
     return process.getBuiltinModule("node:stream").Readable.from([]);
   }
 
+  /**
+   * The connection as a Node stream of bytes in both directions, after a 101 that the request asked for with Upgrade, or a
+   * 2xx to CONNECT (`framing` is "tunnel" then). What came behind the head is the first that it gives; the same stream each
+   * time.
+   *
+   * From the head on the connection is yours: out of the pool and of every limit on connections, and neither `signal` nor
+   * any time limit ends it; but where nobody takes it within `unreadBodyTimeout`, it is closed. Destroy it, or end it and
+   * read it to its end. The peer's end is no end of yours (`allowHalfOpen` is true; set it to false on the stream to
+   * change that). `close()` destroys it, and so does `transport.destroy()`; `transport.close()` leaves it alone.
+   *
+   * @throws {TypeError} the answer hands nothing over, or was closed
+   * @see RFC 9110 §7.8, §9.3.6; Go net/http Response.Body, which is an io.ReadWriteCloser then
+   */
+  duplex(): Duplex {
+    const { handed } = this.#backing;
+    if (handed !== null && handed !== undefined) return handed.take();
+    throw new TypeError(
+      `Cannot take connection over: status ${this.status} hands none over, only 101 and a 2xx to CONNECT do`,
+    );
+  }
+
   /** The content chunk by chunk, each chunk the caller's own. Leaving the loop early is `close()`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<OwnBytes> {
     return (this.#reading() ?? new ResponseBody(NOTHING)).iterate();
@@ -213,6 +236,7 @@ export class Response {
   async formData(): Promise<FormData> {
     const all = await this.bytes();
     const type = this.headers.get("content-type") ?? "";
+    // biome-ignore lint/style/noRestrictedGlobals: the one place that is meant to load it
     const Platform = globalThis["Response"]; // its FormData comes with it, and its parser with that
     return new Platform(all, { headers: { "content-type": type } }).formData();
   }
@@ -246,10 +270,11 @@ export class Response {
    */
   async close(): Promise<void> {
     this.#reading()?.close();
+    this.#backing.handed?.close();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#reading()?.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   get [Symbol.toStringTag](): string {
@@ -298,4 +323,13 @@ export function markRedirected(response: Response): void {
  */
 export function drained(response: Response): Promise<void> | null {
   return closeAndWait(response);
+}
+
+/**
+ * What a Response is made of, for one that takes its place: this one counts as read.
+ *
+ * @throws {TypeError} the body was read before
+ */
+export function takenApart(response: Response): { backing: ResponseBacking; content: BodySource | null } {
+  return takeApart(response);
 }

@@ -10,9 +10,10 @@
  * | `https://a.example/` through `http://proxy:3128` | `http://proxy:3128\|https\|a.example:443` |
  * | `http://a.example/` through `socks5://proxy:1080` | `socks5://proxy:1080\|http\|a.example:80` |
  * | `http://a.example/` over a unix socket | `\|http\|a.example:80\|/run/app.sock` |
+ * | `https://a.example/` with TLS options of its own | `tls-3\|https\|a.example:443`: any of the above after `tls-ID` |
  *
  * Two different ways give two different keys: scheme, host and port hold no `|`, only a key with a path begins with `|`
- * and has more than two of them, and the path stands last.
+ * and has more than two of them, and the path stands last. A proxy's scheme is none that begins with `tls-`.
  */
 
 /** The way to an origin. `host` is as in `URL.hostname`: lower case, punycode, IPv6 in brackets. */
@@ -37,4 +38,9 @@ export function connKey({ proxy, scheme, host, port, tunnel, path }: ConnWay): s
   if (proxy === null) return path === undefined ? `|${scheme}|${host}:${port}` : `|${scheme}|${host}:${port}|${path}`;
   if (scheme === "http" && tunnel !== true && /^https?:/.test(proxy)) return `${proxy}|http|`;
   return `${proxy}|${scheme}|${host}:${port}`;
+}
+
+/** The key of the same way for one TLS identity: connections of one serve no other. */
+export function identityKey(key: string, identity: number): string {
+  return `tls-${identity}${key.startsWith("|") ? "" : "|"}${key}`;
 }

@@ -35,8 +35,9 @@ export class HeadWriter {
     const at = placeOf(head);
     const template = this.#templates[at] ?? null;
     if (template !== null && sameButTarget(template.head, head) && isOriginForm(head.target)) {
-      const { framing, close, encodingAsked, expectContinue } = template.written;
-      return { text: `${head.method} ${head.target}${template.rest}`, framing, close, encodingAsked, expectContinue };
+      const { framing, close, encodingAsked, expectContinue, upgrade } = template.written;
+      const text = `${head.method} ${head.target}${template.rest}`;
+      return { text, framing, close, encodingAsked, expectContinue, upgrade };
     }
     const written = writeHead(head, this.#options);
     if (isOriginForm(head.target) && !this.#options.absoluteForm && head.method !== "CONNECT") {

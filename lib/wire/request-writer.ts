@@ -15,6 +15,7 @@
 import { InvariantError, LocalProtocolError } from "../errors.ts";
 import { cutBlanks, isAuthorityForm, isFieldValue, isHost, isRequestTarget, isToken, tokenList } from "./abnf.ts";
 import { chooseFraming, isForbiddenTrailer, NO_BODY, type RequestFraming } from "./body-framing.ts";
+import { NO_PROTOCOLS, protocolList } from "./upgrade.ts";
 
 /** A request's head before it is written. Strings hold one byte in each char code. */
 export interface OutgoingHead {
@@ -43,7 +44,7 @@ export interface WriterOptions {
   readonly acceptEncoding: string | null;
   /** `http://host/path` as target: for a proxy that is no tunnel (RFC 9112 §3.2.2). */
   readonly absoluteForm: boolean;
-  /** Say `Connection: close`. */
+  /** Say `Connection: close`; not with Upgrade or CONNECT, which end the use of the connection for HTTP anyway. */
   readonly close: boolean;
   /** Proxy-Authorization and the like; a caller's field of the same name wins. */
   readonly extra: readonly (readonly [string, string])[];
@@ -59,6 +60,8 @@ export interface WritableHead {
   readonly encodingAsked: boolean;
   /** Whether the body shall wait for a 100 (RFC 9110 §10.1.1). */
   readonly expectContinue: boolean;
+  /** The protocols that it offers to switch to, in lower case (RFC 9110 §7.8). */
+  readonly upgrade: readonly string[];
 }
 
 /** What the caller's fields say about what we would write ourselves. */
@@ -75,7 +78,7 @@ class CallerFields {
   trailer: string | null = null;
   expect = false;
   te = false;
-  upgrade = false;
+  upgrade: readonly string[] = NO_PROTOCOLS;
   /** The last Connection field's index, and the options of all of them. */
   connectionAt = -1;
   connection: readonly string[] = NO_OPTIONS;
@@ -123,7 +126,8 @@ export function writeHead(head: OutgoingHead, options: WriterOptions): WritableH
         add("Trailer", head.trailerNames.join(", "));
     }
   }
-  const close = options.close || caller.connection.includes("close");
+  const goesOver = caller.upgrade.length > 0 || method === "CONNECT";
+  const close = (options.close && !goesOver) || caller.connection.includes("close");
   const connection = missingConnectionOptions(caller, close);
   if (connection !== "" && caller.connectionAt < 0) add("Connection", connection);
   // An expectation without content is forbidden (RFC 9110 §10.1.1), and ours is only asked for in case there is some.
@@ -148,7 +152,7 @@ export function writeHead(head: OutgoingHead, options: WriterOptions): WritableH
   }
   text += "\r\n";
   requireLines(text, lines + 1);
-  return { text, framing, close, encodingAsked, expectContinue };
+  return { text, framing, close, encodingAsked, expectContinue, upgrade: caller.upgrade };
 }
 
 /** The head of one chunk (RFC 9112 §7.1). Of an empty one there is none: it would end the body. */
@@ -313,9 +317,14 @@ function note(found: CallerFields, name: string, lower: string, value: string, i
       }
       found.te = true;
       break;
-    case "upgrade":
-      found.upgrade = true;
+    case "upgrade": {
+      const protocols = protocolList(value);
+      if (protocols === null || protocols.length === 0) {
+        throw wrong("header upgrade", "it is no list of protocols (RFC 9110 §7.8)");
+      }
+      found.upgrade = [...found.upgrade, ...protocols];
       break;
+    }
     case "connection": {
       const options = tokenList(value);
       if (options === null) throw wrong("header connection", "it is no list of tokens (RFC 9110 §7.6.1)");
@@ -364,12 +373,13 @@ function checkTrailerName(name: string): void {
  * that go along (RFC 9110 §7.6.1: TE in §10.1.4, Upgrade in §7.8).
  */
 function missingConnectionOptions(caller: CallerFields, close: boolean): string {
-  if (!close && !caller.te && !caller.upgrade) return "";
+  const upgrade = caller.upgrade.length > 0;
+  if (!close && !caller.te && !upgrade) return "";
   const has = (option: string) => caller.connection.includes(option);
   const missing: string[] = [];
   if (close && !has("close")) missing.push("close");
   if (caller.te && !has("te")) missing.push("TE");
-  if (caller.upgrade && !has("upgrade")) missing.push("Upgrade");
+  if (upgrade && !has("upgrade")) missing.push("Upgrade");
   return missing.join(", ");
 }
 

@@ -17,4 +17,10 @@ export class StandingClock implements Clock {
   turn(): never {
     throw new Error("no turn is wanted here");
   }
+  hold(): never {
+    throw new Error("no hold is wanted here");
+  }
+  release(): never {
+    throw new Error("no hold is wanted here");
+  }
 }

@@ -1,8 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Clock, systemClock } from "../../lib/clock.ts";
@@ -13,6 +11,7 @@ import { unixDialer } from "../../lib/conn/unix.ts";
 import { DialError, TimeoutError, TransportClosedError } from "../../lib/errors.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
 import { checkLeaks } from "../support/leak-check.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 import { quiet, Recorder, until } from "./conduit-contract.ts";
 
@@ -251,8 +250,7 @@ describe("Dialer.start(): addresses", () => {
 });
 
 describe("Dialer.start(): unix sockets", () => {
-  const dir = mkdtempSync(join(tmpdir(), "spec-dial-"));
-  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  const dir = tempFolder("dial");
 
   test("target.path is dialed instead of host and port", async () => {
     const path = join(dir, "one.sock");
@@ -548,14 +546,18 @@ describe("Dialer.start(): giving up", () => {
   });
 
   test("unref() before the connection stands leaves it unref'd", async () => {
+    const clock = new VirtualClock();
     const { port } = await echoServer();
-    const dialing = dialerOf().start(http("127.0.0.1", port), signal(), null);
-    const countSockets = () => process.getActiveResourcesInfo().filter((type) => type === "TCPSocketWrap").length;
+    const dialing = dialerOf({}, clock).start(http("127.0.0.1", port), signal(), null);
     dialing.unref();
     const conduit = await dialing.promise;
-    closing.push(() => conduit.destroy());
-    const unreferenced = countSockets();
+    expect(clock.holds).toBe(0);
     conduit.ref();
-    expect(countSockets()).toBe(unreferenced + 1);
+    conduit.ref();
+    expect(clock.holds).toBe(1);
+    conduit.destroy();
+    expect(clock.holds).toBe(0);
+    conduit.ref();
+    expect(clock.holds).toBe(0);
   });
 });

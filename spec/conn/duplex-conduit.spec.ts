@@ -114,6 +114,28 @@ describe("DuplexConduit", () => {
     expect(sink.story).toBe("error");
   });
 
+  test.each(["write", "writev", "final"])(
+    "a stream whose _%s throws is broken by it, and is told as an error",
+    async (method) => {
+      const broken = new Error("it threw");
+      const throwing = () => {
+        throw broken;
+      };
+      const write = (_chunk: unknown, _encoding: unknown, done: () => void) => done();
+      const stream = new Duplex({ read() {}, write, [method]: throwing });
+      const conduit = new DuplexConduit(stream);
+      const sink = new Recorder();
+      conduit.attach(sink);
+      await quiet();
+      if (method === "final") sink.call(() => conduit.end());
+      else expect(sink.call(() => conduit.write(method === "write" ? "hello" : ["two", "pieces"]))).toBe(broken);
+      await until(() => sink.errors.length > 0, "the error");
+      expect(sink.errors[0]).toBe(broken);
+      expect(sink.story).toBe("error");
+      expect(stream.destroyed).toBe(true);
+    },
+  );
+
   test("a stream that somebody else destroys is told as an error", async () => {
     const [one] = duplexPair();
     const conduit = new DuplexConduit(one);

@@ -78,6 +78,9 @@ export class Sent implements ExchangeCaller {
   over(): void {
     this.overs++;
   }
+  inContext(fn: () => void): void {
+    fn();
+  }
 
   /** The facts of the error, or its words where it is not ours. */
   get facts(): Record<string, unknown> {
@@ -186,6 +189,12 @@ export class MemoryConn implements ConnOwner {
   }
   connClosed(_conn: PersistConn, reason: string): void {
     this.log.push(`closed ${reason}`);
+  }
+  connHandedOver(): void {
+    this.log.push("handed over");
+  }
+  connHandoverClosed(): void {
+    this.log.push("handover closed");
   }
   connExpired(): void {
     this.log.push("expired");

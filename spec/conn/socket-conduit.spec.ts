@@ -1,23 +1,21 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { Worker } from "node:worker_threads";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { type Clock, SystemClock, systemClock } from "../../lib/clock.ts";
 import { SocketConduit, type SocketKind, SocketReader } from "../../lib/conn/socket-conduit.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { checkLeaks } from "../support/leak-check.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 import { conduitContract, type FarEnd, pattern, quiet, Recorder, type Rig, until } from "./conduit-contract.ts";
 
 checkLeaks();
 
 const authority = new CertificateAuthority();
 const leaf = authority.issue({ names: ["DNS:localhost"] });
-const dir = mkdtempSync(join(tmpdir(), "spec-socket-"));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const dir = tempFolder("socket");
 let sockets = 0;
 
 /** A server's socket as the contract drives it. */
@@ -365,4 +363,15 @@ describe("SocketConduit: an answer that waits in the kernel is not lost by our o
     await quiet();
     expect(sink.events).toEqual([]);
   });
+});
+
+test("SocketReader: what came before there was a conduit is kept, whatever is read into the shared buffer after it", () => {
+  const first = new SocketReader();
+  const second = new SocketReader();
+  expect(second.buffer).toBe(first.buffer);
+  first.buffer.set(Buffer.from("first"));
+  expect(first.callback(5, first.buffer)).toBe(false);
+  second.buffer.set(Buffer.from("other"));
+  expect(second.callback(5, second.buffer)).toBe(false);
+  expect([...first.early, ...second.early].map((bytes) => Buffer.from(bytes).toString())).toEqual(["first", "other"]);
 });

@@ -360,13 +360,15 @@ describe("TLS sessions", () => {
     const session = (n: number) => layer.handshakeOptions(peer(n)).session?.toString();
     for (let n = 0; n < 100; n++) {
       const socket = new EventEmitter() as TLSSocket; // only its event is used
-      layer.keepSessions(socket, peer(n));
+      layer.watch(socket, peer(n));
+      layer.accept(socket, peer(n), "");
       socket.emit("session", Buffer.from(`older ${n}`));
       socket.emit("session", Buffer.from(`session ${n}`));
     }
     expect(session(0)).toBe("session 0");
     const last = new EventEmitter() as TLSSocket; // as above
-    layer.keepSessions(last, peer(100));
+    layer.watch(last, peer(100));
+    layer.accept(last, peer(100), "");
     last.emit("session", Buffer.from("session 100"));
     expect([0, 1, 2, 99, 100].map(session)).toEqual(["session 0", undefined, "session 2", "session 99", "session 100"]);
     layer.forgetSession(peer(2));
@@ -468,7 +470,7 @@ describe("checkTlsOptions()", () => {
     [
       "a name that nobody knows",
       { rejectUnauthorised: false },
-      /"tls.rejectUnauthorised": did you mean rejectUnauthorized\?/,
+      /"tls.rejectUnauthorised": did you mean tls.rejectUnauthorized\?/,
     ],
     ["what is the dialer's", { port: 443 }, /Unknown option "tls.port"/],
     ["a flag that is none", { rejectUnauthorized: 0 }, /tls.rejectUnauthorized must be a boolean: it is number/],

@@ -118,6 +118,7 @@ describe.each(["http", "https"] as const)("an early answer over %s", (scheme) =>
     await conn.expect("0\r\n\r\n");
     expect(await text).toBe("ok");
     expect(upload.returned).toBe(0);
+    await until(() => peer.transport.stats().idle === 1, "the connection is pooled");
     expect(peer.transport.stats()).toMatchObject({ busy: 0, idle: 1 });
 
     const next = peer.client.get(peer.url("/next"));
@@ -146,6 +147,27 @@ describe.each(["http", "https"] as const)("an early answer over %s", (scheme) =>
     expect(upload.returned).toBe(1);
     expect(peer.transport.stats()).toMatchObject({ busy: 0, idle: 0, closed: { "write-unfinished": 1 } });
     await expectFreshConnection();
+  });
+
+  test("a keep-alive 200 is whole for its caller at once; only the connection waits for the upload, and no abort ends that", async () => {
+    const upload = new Upload();
+    const abort = new AbortController();
+    const call = peer.client.post(peer.url("/up"), { body: upload, signal: abort.signal });
+    const conn = await peer.accept();
+    await conn.readHead();
+    upload.give(5);
+    await conn.expect("5\r\nUUUUU\r\n");
+    conn.reply(OK);
+    const res = await call;
+    expect(await res.text()).toBe("ok"); // time stands still
+    expect(peer.transport.stats()).toMatchObject({ busy: 1, idle: 0, closed: {} });
+    abort.abort(new Error("too late"));
+    expect(upload.returned).toBe(0);
+    expect(peer.transport.stats()).toMatchObject({ busy: 1, closed: {} });
+    await clock.advance(51);
+    await conn.readToEnd();
+    expect(upload.returned).toBe(1);
+    expect(peer.transport.stats().closed).toEqual({ "write-unfinished": 1 });
   });
 
   test("a keep-alive 200 while the kernel takes no more of the upload costs the connection after 50 ms", async () => {

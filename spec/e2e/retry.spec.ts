@@ -8,12 +8,10 @@
  */
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type CallInit, HttpError, Request, unixDialer } from "../../lib/index.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { answer, OK, warm } from "../support/exchanges.ts";
@@ -21,12 +19,12 @@ import { checkLeaks } from "../support/leak-check.ts";
 import { turns, until } from "../support/loop.ts";
 import { type PeerConn, type PeerOptions, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
 import { SteeredClock } from "../support/steered-clock.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 import { Upload } from "../support/upload.ts";
 
 checkLeaks();
 
-const dir = mkdtempSync(join(tmpdir(), "spec-retry-"));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const dir = tempFolder("retry");
 const authority = new CertificateAuthority();
 const leaf = authority.issue({ names: ["IP:127.0.0.1"] });
 
@@ -292,6 +290,7 @@ describe('replay: "replayable" (Go isReplayable)', () => {
     const upload = new Upload();
     const call = peer.client.request("GET", peer.url(), { body: upload });
     const failed = expect(call).rejects.toMatchObject({ attempt: 1 });
+    upload.give(1); // it is looked at first
     await conn!.readHead();
     conn!.reset();
     await failed;
@@ -344,7 +343,10 @@ describe("a connection dialed for this very request", () => {
       dial: async ({ host, port, onread }) => {
         const socket = connect({ host, port, onread, allowHalfOpen: true });
         const [conn] = await Promise.all([run.peer.accept(), once(socket, "connect")]);
-        conn.reset(); // from here to the write there is no poll
+        run.clock.beforeTurn = () => {
+          run.clock.beforeTurn = null;
+          conn.reset(); // from here to the write there is no poll
+        };
         return socket;
       },
     });
@@ -462,9 +464,14 @@ describe("the number of attempts", () => {
     const { peer, clock } = run;
     dieBeforeWrite(clock, await warm(peer, 1));
     const facts = await factsOf(peer.client.post(peer.url("/up"), { body: "hello" }));
-    expect(facts).toMatchObject({ code: "ERR_HTTP_DIAL", safeToRetry: true });
+    expect(facts).toMatchObject({ code: "ERR_HTTP_DIAL", safeToRetry: true, attempt: 2 });
     expect(peer.transport.stats()).toMatchObject({ retries: 1, dialed: 1, dialsFailed: 1, busy: 0, waiting: 0 });
   });
+});
+
+test("a dial that fails belongs to the attempt that it was made for: the first is 1", async () => {
+  await using peer = await scriptedPeer({ dial: () => Promise.reject(new Error("no way")) });
+  expect(await factsOf(peer.client.get(peer.url()))).toMatchObject({ code: "ERR_HTTP_DIAL", attempt: 1 });
 });
 
 describe("a connection that dies in the liveness turn", () => {

@@ -3,11 +3,9 @@
  * under the spec's hand.
  */
 
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Client, Request, type Response, Transport, unixDialer } from "../../lib/index.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
@@ -16,12 +14,12 @@ import { checkLeaks } from "../support/leak-check.ts";
 import { still, turns, until } from "../support/loop.ts";
 import { type PeerConn, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
 import { SteeredClock } from "../support/steered-clock.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 
 checkLeaks();
 
 const KIB = 1024;
-const dir = mkdtempSync(join(tmpdir(), "spec-reuse-"));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const dir = tempFolder("reuse");
 
 const length = (n: number) => `HTTP/1.1 200 OK\r\nContent-Length: ${n}\r\n\r\n`;
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

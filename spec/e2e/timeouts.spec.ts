@@ -5,6 +5,7 @@
  * is about a loop that was blocked: there time is real too.
  */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
@@ -421,6 +422,26 @@ describe("a body that nobody reads", () => {
     expect(warnings).toHaveLength(2);
   });
 
+  test("warns in the async context of its own call, on a connection that another made", async () => {
+    const storage = new AsyncLocalStorage<string>();
+    await using stage = await Stage.open({ unreadBodyTimeout: LIMIT });
+    const heard: unknown[] = [];
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => void heard.push(storage.getStore()));
+    stage.finally(() => warn.mockRestore());
+    const first = storage.run("the first", () => stage.peer.client.get(stage.peer.url("/first")));
+    const conn = await stage.accept();
+    await stage.driven(conn.readHead());
+    conn.reply("HTTP/1.1 204 No Content\r\n\r\n");
+    await stage.driven(first);
+    const second = storage.run("the second", () => stage.peer.client.get(stage.peer.url("/second")));
+    await stage.driven(conn.readHead());
+    conn.reply("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    expect((await stage.driven(second)).connection).toMatchObject({ reused: true });
+    await stage.polls();
+    await stage.clock.advance(LIMIT);
+    expect(heard).toEqual(["the second"]);
+  });
+
   test("warns by the process's own way", async () => {
     await using stage = await Stage.open({ unreadBodyTimeout: LIMIT });
     const terminal = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
@@ -451,7 +472,7 @@ describe("poolTimeout", () => {
     );
     expect(first).toBeInstanceOf(PoolTimeoutError);
     const held = { dialing: 1, busy: 1, idle: 0, oldestBusyMs: 1000 + LIMIT };
-    expect(first).toMatchObject({ waiting: 4, safeToRetry: true, attempt: 0, ...held });
+    expect(first).toMatchObject({ waiting: 4, safeToRetry: true, attempt: 1, ...held });
     expect((first as PoolTimeoutError).message).toBe(
       `Cannot get connection to http://${stage.peer.authority}: none free within 1234 ms (option poolTimeout); 4 waiting, 1 busy (the oldest for 2234 ms), 1 dialing, 0 idle`,
     );
@@ -619,7 +640,10 @@ describe("a loop that was blocked beyond a time limit", () => {
     await new Promise<void>((resolve) => process.nextTick(resolve));
     blockUntil(performance.now() + 2 * SHORT);
     const conn = await Promise.race([peer.accept(), call]);
-    if ("reply" in conn) conn.reply("HTTP/1.1 204 No Content\r\n\r\n");
+    if ("reply" in conn) {
+      await conn.readHead(); // before that it would be no answer
+      conn.reply("HTTP/1.1 204 No Content\r\n\r\n");
+    }
     expect((await call).status).toBe(204);
   });
 });

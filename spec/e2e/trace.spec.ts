@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { Client, type TraceEvent, Transport } from "../../lib/index.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { checkLeaks } from "../support/leak-check.ts";
-import { until } from "../support/loop.ts";
+import { turns, until } from "../support/loop.ts";
 import { scriptedPeer } from "../support/scripted-peer.ts";
 import { SteeredClock } from "../support/steered-clock.ts";
 import { nextUncaught } from "../support/uncaught.ts";
@@ -312,6 +312,7 @@ describe("the trace of", () => {
     const call = peer.client.get(peer.url());
     const conn = await peer.accept();
     await conn.readHead();
+    await turns(3); // the write over TLS is confirmed in a poll of its own
     conn.reply(
       "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     );

@@ -192,7 +192,10 @@ describe("Request", () => {
     ["target with a blank", { target: "/a b" }, "target"],
     ["target with a line end", { target: "/a\r\nx: y" }, "target"],
     ["target * with GET", { target: "*" }, "target"],
-    ["target with CONNECT", { method: "CONNECT", target: "/x" }, "target"],
+    ["target that is a path with CONNECT", { method: "CONNECT", target: "/x" }, "target"],
+    ["target * with CONNECT", { method: "CONNECT", target: "*" }, "target"],
+    ["target without a port with CONNECT", { method: "CONNECT", target: "h" }, "target"],
+    ["target that is an authority with GET", { target: "h:1" }, "target"],
     ["trailers without a body", { trailers: { names: ["x"], values: {} } }, "trailers"],
     ["trailers without names", { body: "x", trailers: { names: [], values: {} } }, "trailers"],
     ["trailer names that are no tokens", { body: "x", trailers: { names: ["a b"], values: {} } }, "trailers"],
@@ -237,6 +240,9 @@ describe("Request", () => {
 
   test("CONNECT has host and port for a target (RFC 9112 §3.2.3)", () => {
     expect(new Request("https://h/ignored", { method: "CONNECT" }).target).toBe("h:443");
+    const through = new Request("http://proxy:3128", { method: "CONNECT", target: "[::1]:22" });
+    expect(through.target).toBe("[::1]:22");
+    expect(through.with({ target: null }).target).toBe("proxy:3128");
   });
 
   test("destroys a stream that was given with something wrong", () => {

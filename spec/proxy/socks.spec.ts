@@ -9,9 +9,11 @@ import { inspect } from "node:util";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Client, ProxyError, Transport, type TransportOptions } from "../../lib/index.ts";
 import { CertificateAuthority } from "../support/certs.ts";
+import { readText } from "../support/duplexes.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { turns, until } from "../support/loop.ts";
 import { rawOrigin } from "../support/raw-proxy.ts";
+import { scriptedPeer } from "../support/scripted-peer.ts";
 import { SteeredClock } from "../support/steered-clock.ts";
 
 checkLeaks();
@@ -239,6 +241,23 @@ describe("a socks5 proxy", () => {
     expect(await second).toMatchObject({ code: "ERR_HTTP_TRANSPORT_CLOSED" });
     await until(() => proxy.sockets.every((socket) => socket.destroyed), "the connection is closed");
     await turns(5);
+  });
+
+  test.each(["http", "https"])("carries an upgraded connection over %s", async (scheme) => {
+    await using proxy = await socksProxy();
+    await using peer = await scriptedPeer(scheme === "https" ? { serverTls: tls } : {});
+    await using c = through({ tls: { ca: authority.cert }, proxy: `socks5://127.0.0.1:${proxy.port}` });
+    const call = c.client.get(peer.url("/up"), { headers: { Upgrade: "foo" } });
+    const conn = await peer.accept();
+    await conn.readHead();
+    conn.reply("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\nearly");
+    const duplex = (await call).duplex();
+    expect(await readText(duplex, 5)).toBe("early");
+    duplex.write("hello");
+    await conn.expect("hello");
+    conn.reply("again");
+    expect(await readText(duplex, 5)).toBe("again");
+    duplex.destroy();
   });
 
   test("needs version 2 of the package", async () => {

@@ -38,6 +38,12 @@ export class SteeredClock implements Clock {
   get batch(): number {
     return systemClock.batch;
   }
+  hold(): void {
+    systemClock.hold();
+  }
+  release(): void {
+    systemClock.release();
+  }
 
   /** Moves time, firing what becomes due. */
   advance(ms: number): Promise<void> {

@@ -48,6 +48,17 @@ export class VirtualClock implements Clock {
     return this.#batch;
   }
 
+  /** Holds that were not released: 0 when nothing would keep the process alive. */
+  holds = 0;
+
+  hold(): void {
+    this.holds++;
+  }
+
+  release(): void {
+    this.holds--;
+  }
+
   /** Deadlines armed now: 0 when everybody cleaned up. */
   get armed(): number {
     return this.#deadlines.size;

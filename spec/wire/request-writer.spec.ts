@@ -309,6 +309,17 @@ const WRITTEN: readonly Written[] = [
     lines: ["Accept: */*", "Connection: Upgrade", "Upgrade: websocket"],
   },
   {
+    rule: "Upgrade may be a list, in several fields, with versions (RFC 9110 §7.8)",
+    head: {
+      fields: [
+        ["Connection", "upgrade"],
+        ["Upgrade", "h2c, foo/1"],
+        ["upgrade", "bar"],
+      ],
+    },
+    lines: ["Accept: */*", "Connection: upgrade", "Upgrade: h2c, foo/1", "upgrade: bar"],
+  },
+  {
     rule: "a caller's Expect waits (RFC 9110 §10.1.1)",
     head: { ...POST, contentType: null, fields: [["expect", "100-Continue"]] },
     lines: ["Accept: */*", "Content-Length: 5", "expect: 100-Continue"],
@@ -483,6 +494,12 @@ const REFUSED: readonly Refused[] = [
     rule: "chunked where there is no body",
     head: one("Transfer-Encoding", "chunked"),
     field: "header transfer-encoding",
+  },
+  { rule: "an empty Upgrade (RFC 9110 §7.8)", head: { fields: [["Upgrade", " , "]] }, field: "header upgrade" },
+  {
+    rule: "an Upgrade that is no list (RFC 9110 §7.8)",
+    head: { fields: [["Upgrade", "a b"]] },
+    field: "header upgrade",
   },
   { rule: "TRACE with a body (RFC 9110 §9.3.8)", head: { method: "TRACE", bodyLength: 1 }, field: "body" },
   {

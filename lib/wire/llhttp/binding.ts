@@ -129,6 +129,7 @@ let spans = sharedSpans;
 
 function instantiate(): LlhttpExports {
   // The types of this project's language library lack WebAssembly; every supported Node has it.
+  // biome-ignore lint/style/noRestrictedGlobals: WebAssembly loads nothing; its types are those of the browser's library
   const platform = (globalThis as unknown as { readonly WebAssembly: WasmPlatform }).WebAssembly;
   const nothing = () => 0;
   const instance = new platform.Instance(new platform.Module(Buffer.from(LLHTTP_WASM_BASE64, "base64")), {
