@@ -461,7 +461,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     const asked = shouldRetry({
       cancelled: this.#cancelled,
       reused,
-      nothingWritten: lost?.bytesSubmitted === 0,
+      // Who speaks there may have handed fields over and no byte of a body: only its own word says that nothing went.
+      nothingWritten: false,
       unprocessed: lost?.unprocessed === true,
       bytesRead: lost?.bytesRead ?? 0,
       connectionLost: lost !== null,

@@ -22,7 +22,7 @@ export interface ErrorFacts {
   attempt?: number;
   /** Whether the connection had been in the pool before, or was dialed for another request. */
   reused?: boolean;
-  /** Bytes of this request handed to the socket in this attempt. */
+  /** Bytes of this request handed to the socket in this attempt; over HTTP/2 the head counts as HTTP/1.1 would write it. */
   bytesSubmitted?: number;
   /** Bytes of this request that the kernel surely took in this attempt. */
   bytesAccepted?: number;

@@ -38,7 +38,12 @@ export interface NextProtocolConnection {
   changed(): void;
 }
 
-/** Speaks a protocol over one connection. Lives until it is closed, by itself or by the transport. */
+/**
+ * Speaks a protocol over one connection. Lives until it is closed, by itself or by the transport.
+ *
+ * A request goes again where it failed with a ConnectionClosedError that says `unprocessed`, whatever its method; one that
+ * says nothing of the kind counts as written, however few bytes it tells.
+ */
 export interface NextProtocolConn extends RoundTripper {
   /**
    * "open"; "draining": takes nothing more, but what is in flight goes on, and another connection is dialed for others;

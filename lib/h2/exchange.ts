@@ -82,6 +82,7 @@ export class H2Exchange implements ResponseBacking, BodySource {
   readonly #chunks = new AsyncQueue<Uint8Array>("body", READ_AHEAD_BYTES, (chunk) => chunk.length + CHUNK_COST_BYTES);
   #stream: ClientHttp2Stream | null = null;
   #upload: Upload | null = null;
+  #headSubmitted = 0;
   #encodingAsked = false;
   #state: "pending" | "answered" | "over" = "pending";
   #requestSent = false;
@@ -171,6 +172,7 @@ export class H2Exchange implements ResponseBacking, BodySource {
       );
     }
     this.#stream = stream;
+    this.#headSubmitted = head.text.length;
     this.#listen(stream);
     if (this.#trace.mask & TRACE_CONN) this.#trace.emit({ type: "request-write", bytes: head.text.length });
     if (body === null) return;
@@ -201,8 +203,9 @@ export class H2Exchange implements ResponseBacking, BodySource {
     else this.#watch(at);
   }
 
+  /** The head as HTTP/1.1 would write it: what is left of it when it is compressed, node:http2 keeps to itself. */
   get #submitted(): number {
-    return this.#upload?.bytes ?? 0;
+    return this.#headSubmitted + (this.#upload?.bytes ?? 0);
   }
 
   // ---- the response

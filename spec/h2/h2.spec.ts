@@ -376,6 +376,40 @@ describe("an HTTP/2 connection", () => {
     await until(() => peer.transport.stats().busy === 0, "its slot is free");
   });
 
+  test.each(["DELETE", "POST", "GET"])(
+    "that is cut behind the HEADERS of a %s without a body: it goes once, however often the connection served",
+    async (method) => {
+      await using peer = await h2Peer((stream, headers, index) => {
+        if (headers[":path"] === "/first") hello(stream, headers, index);
+        else peer.cut();
+      });
+      await get(peer, "/first");
+      const call = peer.client.request(method, peer.url("/gone"));
+      await expect(call).rejects.toMatchObject({ name: "ConnectionClosedError", reused: true, bytesRead: 0 });
+      const { bytesSubmitted, unprocessed, safeToRetry } = await call.catch((error: ConnectionClosedError) => error);
+      expect(bytesSubmitted).toBeGreaterThan(`${method} /gone`.length); // the head counts
+      expect([unprocessed, safeToRetry]).toEqual([undefined, method !== "POST"]);
+      expect([peer.streams.length, peer.connections, peer.transport.stats().retries]).toEqual([2, 1, 0]);
+    },
+  );
+
+  test("that is cut behind HEADERS: what is replayable goes again where `replay` says so, and nothing else", async () => {
+    let cuts = 0;
+    await using peer = await h2Peer(
+      (stream, headers, index) => {
+        if (headers[":path"] !== "/cut" || ++cuts > 2) hello(stream, headers, index);
+        else peer.cut();
+      },
+      { replay: "replayable" },
+    );
+    await get(peer, "/first");
+    await expect(peer.client.delete(peer.url("/cut"))).rejects.toThrow(ConnectionClosedError);
+    expect(peer.transport.stats().retries).toBe(0);
+    await get(peer, "/again");
+    expect(await get(peer, "/cut")).toBe("hello /cut");
+    expect(peer.transport.stats().retries).toBe(1);
+  });
+
   test("whose stream is reset tells the code, and goes on", async () => {
     await using peer = await h2Peer((stream, headers, index) => {
       if (index === 0) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
