@@ -434,7 +434,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     this.#body = null;
     if (this.#bodyIsEmpty) return this.#request.with({ body: null });
     if (reader === null) return this.#request;
-    if (this.#request.body?.regenerable === false) return this.#request.with({ body: chunksOf(reader) });
+    // A factory may have been asked already, by a look at what it gives: it is not asked twice for one sending.
+    if (reader.length === null) return this.#request.with({ body: chunksOf(reader) });
     reader.destroy();
     return this.#request;
   }

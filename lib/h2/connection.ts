@@ -79,7 +79,9 @@ export class H2Connection implements NextProtocolConn, ExchangeHost {
   }
 
   #listen(session: ClientHttp2Session): void {
-    session.on("connect", () => session.setLocalWindowSize(this.#options.connectionWindowSize));
+    session.on("connect", () => {
+      if (!session.destroyed) session.setLocalWindowSize(this.#options.connectionWindowSize); // it is told a turn later
+    });
     session.on("remoteSettings", ({ maxConcurrentStreams }) => {
       this.#streamsMax = maxConcurrentStreams ?? Number.POSITIVE_INFINITY;
       this.heard();

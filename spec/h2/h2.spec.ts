@@ -386,7 +386,9 @@ describe("an HTTP/2 connection", () => {
       await get(peer, "/first");
       const call = peer.client.request(method, peer.url("/gone"));
       await expect(call).rejects.toMatchObject({ name: "ConnectionClosedError", reused: true, bytesRead: 0 });
-      const { bytesSubmitted, unprocessed, safeToRetry } = await call.catch((error: ConnectionClosedError) => error);
+      const { bytesSubmitted, unprocessed, safeToRetry } = (await call.catch(
+        (e: unknown) => e,
+      )) as ConnectionClosedError;
       expect(bytesSubmitted).toBeGreaterThan(`${method} /gone`.length); // the head counts
       expect([unprocessed, safeToRetry]).toEqual([undefined, method !== "POST"]);
       expect([peer.streams.length, peer.connections, peer.transport.stats().retries]).toEqual([2, 1, 0]);
