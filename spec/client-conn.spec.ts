@@ -44,6 +44,20 @@ describe("Transport.newClientConn()", () => {
     expect(peer.accepted.length).toBe(1);
   });
 
+  test("takes nothing for an answer that came before its first request (RFC 9112 §9.2)", async () => {
+    await using peer = await scriptedPeer();
+    const dialing = peer.transport.newClientConn(peer.url());
+    const end = await peer.accept();
+    end.reply(OK);
+    const conn = await dialing;
+    await expect(conn.roundTrip(new Request(peer.url()))).rejects.toMatchObject({
+      name: "ConnectionClosedError",
+      safeToRetry: true,
+    });
+    expect(conn.error?.message).toContain("unsolicited-bytes");
+    expect(end.pending).toBe("");
+  });
+
   test("reserves what there is, which is one [TestClientConnReserveAll]", async () => {
     await using peer = await scriptedPeer();
     using holding = await held(peer);
