@@ -29,6 +29,8 @@ const allowed = {
   conn: ["wire", "message", "trace", "clock", "abort", "boundary", "errors"],
   // a round tripper around another: it knows the seam, and no transport
   cache: ["message", "round-tripper", "wire/abnf", "clock", "abort", "boundary", "errors"],
+  // what users test with: peers and networks stand where a client's other end stands, and know no client
+  testing: ["conn", "message", "round-tripper", "clock", "abort", "errors"],
 };
 const at = (names) => names.map((n) => `^lib/${n}(/|\\.ts$)`);
 
@@ -60,7 +62,7 @@ module.exports = {
       name: "sockets-in-conn-only",
       comment: "node:net, node:tls and node:dns live behind a Conduit",
       severity: "error",
-      from: { path: "^lib/", pathNot: ["^lib/conn/", "^lib/cli/"] },
+      from: { path: "^lib/", pathNot: ["^lib/conn/", "^lib/cli/", "^lib/testing/loopback\\.ts$"] },
       to: { path: "^(node:)?(net|tls|dns|dns/promises)$" },
     },
     {
@@ -104,8 +106,15 @@ module.exports = {
     {
       name: "lib-has-no-runtime-dependency",
       severity: "error",
-      from: { path: "^lib/" },
+      from: { path: "^lib/", pathNot: ["^lib/testing/arbitraries/fast-check\\.ts$"] },
       to: { dependencyTypes: ["npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"] },
+    },
+    {
+      name: "fast-check-by-type-only",
+      comment: "an optional peer: it is handed in, never loaded",
+      severity: "error",
+      from: { path: "^lib/" },
+      to: { path: "fast-check", dependencyTypesNot: ["type-only", "local"] },
     },
     {
       name: "lib-knows-no-spec",

@@ -3,9 +3,14 @@ NODE_BIN := node_modules/.bin
 STAMP    := node_modules/.installed
 WASM     := lib/wire/llhttp/generated/llhttp-wasm.ts
 VITEST   := $(NODE_BIN)/vitest --config spec/vitest.config.ts
+FUZZ_RUNS = $(or $(RUNS),2000)
+# One seed for all files, so that one line repeats the run.
+FUZZ_SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
+REPORT   := coverage/spec-report.json
+REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec fuzz bench bench-quick interop articles leaks build nightly fix clean
+.PHONY: help run test check spec scenarios mutants fuzz simulate canaries bench bench-quick interop articles leaks build nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +26,9 @@ $(WASM): $(STAMP) lib/wire/llhttp/extract-wasm.mjs
 run: $(WASM) ## real requests, with timelines: against an embedded origin, or URL=http://…
 	@$(NODE_BIN)/tsx spec/demo/run.ts $(URL)
 
-test: $(WASM) ## the specs and a fuzz smoke
-	$(VITEST) run
+test: $(WASM) ## the specs, a fuzz smoke, and whether each of Go's own tests has its answer
+	$(REPORTED)
+	$(NODE_BIN)/tsx spec/go-scenarios/run.ts $(REPORT) --check
 
 check: $(WASM) ## everything static: types, lint, format, import rules and cycles, leftovers
 	$(NODE_BIN)/tsc --noEmit -p .
@@ -34,8 +40,25 @@ check: $(WASM) ## everything static: types, lint, format, import rules and cycle
 spec: $(WASM) ## one spec: FILE=spec/pool or a file
 	$(VITEST) run $(FILE)
 
-fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool
-	RUNS=$(or $(RUNS),2000) SEED=$(SEED) $(VITEST) run fuzz/$(NAME)
+scenarios: $(WASM) ## spec/go-scenarios.md anew, from a run: which spec answers which of Go's own tests
+	$(REPORTED)
+	$(NODE_BIN)/tsx spec/go-scenarios/run.ts $(REPORT)
+
+LIB   ?= lib/wire/response-head.ts,lib/wire/response-parser.ts,lib/wire/chunked-decoder.ts,lib/wire/request-writer.ts
+SPECS ?= spec/go-scenarios/read-response.spec.ts spec/go-scenarios/request-write.spec.ts
+mutants: $(WASM) ## rows of Go's tests that no mutant of LIB=a.ts,b.ts fails in SPECS="…": COUNT=100 SEED=1
+	$(NODE_BIN)/tsx spec/go-scenarios/mutants.ts $(or $(COUNT),20) $(or $(SEED),1) $(LIB) $(SPECS)
+
+fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool, and AT= ONLY= as a failure prints them
+	@echo "SEED=$(FUZZ_SEED) RUNS=$(FUZZ_RUNS)"
+	@RUNS=$(FUZZ_RUNS) SEED=$(FUZZ_SEED) AT='$(AT)' ORACLES=install \
+	  $(VITEST) run fuzz/$(NAME) --testTimeout=86400000 --hookTimeout=600000 $(if $(ONLY),-t '$(ONLY)')
+
+simulate: $(WASM) ## the simulator for a night, over all cores: RUNS=100000 SEED=1 REQUESTS=100
+	RUNS=$(RUNS) SEED=$(SEED) REQUESTS=$(REQUESTS) node --import tsx fuzz/simulator/run.ts
+
+canaries: $(WASM) ## deliberate bugs, each of which the suite must catch: NAME=unsolicited
+	node --import tsx fuzz/canaries/run.ts $(NAME)
 
 build: $(WASM) ## dist/: what is published
 	rm -rf dist

@@ -4,7 +4,7 @@
  * no limit is exceeded; who is served from the pool is the first in line of his key; when all dials have ended and all
  * connections have come back, nobody waits; and after close() nothing is left.
  *
- * The pool's own invariant is looked at after each move. RUNS=5000 for more; a failure prints the seed to replay as SEED.
+ * The pool's own invariant is looked at after each move.
  */
 
 import fc from "fast-check";
@@ -14,13 +14,15 @@ import type { Slot } from "../lib/pool/slot.ts";
 import type { WantConn } from "../lib/pool/want-conn.ts";
 import { Harness } from "../spec/pool/harness.ts";
 import { NaivePool, type NaiveSlot, type NaiveWant } from "./arbitraries/naive-pool.ts";
-
-const numRuns = Number(process.env["RUNS"]) || 300;
-const seed = Number(process.env["SEED"]) || undefined;
+import { runs } from "./runs.ts";
 
 /** What a want does as soon as it is served, from inside the pool's own call. */
 const reactions = ["none", "none", "put", "remove", "replace", "retry", "get", "cancel-first", "cancel-last"] as const;
 type Reaction = (typeof reactions)[number];
+
+/** And as soon as its wait fails: a dial of its own, or close(). */
+const failReactions = ["none", "none", "get", "cancel-first", "cancel-last", "close-idle"] as const;
+type FailReaction = (typeof failReactions)[number];
 
 /** The pool under test, with what an onlooker can know of it without asking it. */
 class Real {
@@ -38,7 +40,10 @@ class Real {
     this.limits = limits;
     this.h = new Harness(limits);
     this.h.onConn = (name, slot) => this.#onConn(name, slot);
-    this.h.onError = (name) => this.#leave(name);
+    this.h.onError = (name) => {
+      this.#leave(name);
+      this.script.get(`${name} failed`)?.(this);
+    };
   }
 
   get(name: string, key: string): void {
@@ -116,12 +121,14 @@ class Model {
   readonly real: Real;
   /** How those who are served next react, in turn. */
   reactions: Reaction[] = [];
+  failReactions: FailReaction[] = [];
   #names = 0;
   readonly #served = new Map<string, number>();
 
   constructor(limits: PoolLimits, real: Real) {
     this.pool = new NaivePool(limits);
     this.pool.onServed = (want, slot) => this.#react(want, slot);
+    this.pool.onFailed = (want) => this.#reactFailed(want);
     this.real = real;
   }
 
@@ -169,11 +176,35 @@ class Model {
       write((real) => real.get(name, want.key));
       pool.get(name, want.key);
     } else if (reaction !== "none") {
-      const other = pool.waiting.filter((w) => w.key === want.key).at(reaction === "cancel-first" ? 0 : -1);
-      if (other === undefined) return;
-      write((real) => real.cancel(other.name));
-      pool.cancel(other);
+      this.#cancelOther(want, reaction, write);
     }
+  }
+
+  #reactFailed(want: NaiveWant): void {
+    const write = (act: (real: Real) => void) => this.real.script.set(`${want.name} failed`, act);
+    const { pool } = this;
+    const reaction = this.failReactions.shift() ?? "none";
+    if (reaction === "get") {
+      const { name } = this;
+      write((real) => real.get(name, want.key));
+      pool.get(name, want.key);
+    } else if (reaction === "close-idle") {
+      write((real) => real.h.pool.closeIdle());
+      pool.closeIdle();
+    } else if (reaction !== "none") {
+      this.#cancelOther(want, reaction, write);
+    }
+  }
+
+  #cancelOther(
+    want: NaiveWant,
+    which: "cancel-first" | "cancel-last",
+    write: (act: (real: Real) => void) => void,
+  ): void {
+    const other = this.pool.waiting.filter((w) => w.key === want.key).at(which === "cancel-first" ? 0 : -1);
+    if (other === undefined) return;
+    write((real) => real.cancel(other.name));
+    this.pool.cancel(other);
   }
 }
 
@@ -235,13 +266,27 @@ const dialed = fc.tuple(at, fc.constantFrom(...reactions)).map(([i, reaction]) =
     m.reactions = [];
   }),
 );
-const dialFailed = at.map((i) =>
-  on("dialFailed", dialing, i, (m, slot) =>
+const failing = fc.array(fc.constantFrom(...failReactions), { maxLength: 3 });
+const dialFailed = fc.tuple(at, failing).map(([i, some]) =>
+  on(`dialFailed, ${some}`, dialing, i, (m, slot) => {
+    m.failReactions = [...some];
     m.step(
       () => m.pool.dialFailed(slot, "refused"),
       (r) => r.h.dialFailed(slot.number),
-    ),
-  ),
+    );
+    m.failReactions = [];
+  }),
+);
+/** In the middle: what comes after it must fail or end, and nothing may come to life. */
+const close = failing.map((some) =>
+  simple(`close, ${some}`, (m) => {
+    m.failReactions = [...some];
+    m.step(
+      () => m.pool.close("closed"),
+      (r) => r.h.pool.close(new Error("closed")),
+    );
+    m.failReactions = [];
+  }),
 );
 const put = fc.tuple(at, fc.constantFrom(null, 0, 20)).map(([i, hint]) =>
   on(`put, ${hint}`, busy, i, (m, slot) =>
@@ -385,39 +430,35 @@ const commands = [
   retry,
 ];
 const rarer = [removeThenRetry, cancel, cancel, advance, expire, closeIdle];
+const rarest = fc.oneof({ weight: 30, arbitrary: fc.oneof(...commands, ...rarer) }, { weight: 1, arbitrary: close });
 
 test("Pool does what the naive pool does, whatever interleaves", () => {
   fc.assert(
-    fc.property(
-      limits,
-      fc.commands([...commands, ...rarer], { maxCommands: 80, size: "max" }),
-      fc.boolean(),
-      (some, steps, rest) => {
-        const real = new Real(some);
-        const model = new Model(some, real);
-        fc.modelRun(() => ({ model, real }), steps);
-        if (rest) comeToRest(model);
-        let empty = false;
+    fc.property(limits, fc.commands([rarest], { maxCommands: 80, size: "max" }), fc.boolean(), (some, steps, rest) => {
+      const real = new Real(some);
+      const model = new Model(some, real);
+      fc.modelRun(() => ({ model, real }), steps);
+      if (rest) comeToRest(model);
+      let empty = false;
+      model.step(
+        () => model.pool.close("closed"),
+        (r) => r.h.pool.close(new Error("closed")),
+      );
+      real.h.pool.whenEmpty(() => {
+        empty = true;
+      });
+      expect(model.pool.waiting).toEqual([]);
+      for (const slot of busy(model)) {
+        expect(empty).toBe(false);
         model.step(
-          () => model.pool.close("closed"),
-          (r) => r.h.pool.close(new Error("closed")),
+          () => model.pool.put(slot, null),
+          (r) => r.put(slot.number, null),
         );
-        real.h.pool.whenEmpty(() => {
-          empty = true;
-        });
-        expect(model.pool.waiting).toEqual([]);
-        for (const slot of busy(model)) {
-          expect(empty).toBe(false);
-          model.step(
-            () => model.pool.put(slot, null),
-            (r) => r.put(slot.number, null),
-          );
-        }
-        expect(empty).toBe(true);
-        expect(model.slots("dialing", "idle", "busy")).toEqual([]);
-        turn(model);
-      },
-    ),
-    { numRuns, ...(seed === undefined ? {} : { seed }) },
+      }
+      expect(empty).toBe(true);
+      expect(model.slots("dialing", "idle", "busy")).toEqual([]);
+      turn(model);
+    }),
+    runs("pool", 1.5),
   );
 }, 600_000);

@@ -1,23 +1,20 @@
 /**
  * Any bytes give events or a typed error, and the same ones however they are cut; what is kept in memory is bounded by
  * the limits; what is told of a body never exceeds what came in.
- *
- * Replay a failure with the seed and path that fast-check prints: `SEED=… npx vitest run --config spec/vitest.config.ts
- * fuzz/response-parser.fuzz.ts`. `RUNS` sets the number of runs (200).
  */
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HttpError, InvariantError } from "../lib/errors.ts";
+import { arbitraries } from "../lib/testing/arbitraries/arbitraries.ts";
+import { cutsIn } from "../lib/testing/arbitraries/splits.ts";
 import { ResponseParser } from "../lib/wire/response-parser.ts";
 import { CORPUS, REFUSALS } from "../spec/wire/corpus.ts";
 import { everyByte, LIMITS, type Outcome, Recorder, record } from "../spec/wire/record.ts";
+import { runs } from "./runs.ts";
 
-const runs: fc.Parameters<unknown> = {
-  numRuns: Number(process.env["RUNS"] ?? 200),
-  ...(process.env["SEED"] === undefined ? {} : { seed: Number(process.env["SEED"]) }),
-};
-
+const FILE = "response-parser";
+const arb = arbitraries(fc);
 const method = fc.constantFrom("GET", "HEAD", "CONNECT", "POST");
 
 /** Pieces that responses are made of, good and bad, so that random lines go deep instead of failing at once. */
@@ -64,6 +61,7 @@ const mutant = fc
   });
 
 const stream = fc.oneof(
+  { weight: 2, arbitrary: arb.malformed(arb.responseMessages().map((message) => message.bytes)) },
   { weight: 3, arbitrary: mutant },
   { weight: 3, arbitrary: fc.array(piece, { maxLength: 14 }).map((pieces) => pieces.join("")) },
   { weight: 1, arbitrary: bytes },
@@ -89,7 +87,7 @@ describe("ResponseParser", () => {
           expect(record(text, everyByte(text), { method: m })).toEqual(whole);
         },
       ),
-      runs,
+      runs(FILE),
     );
   });
 
@@ -106,7 +104,7 @@ describe("ResponseParser", () => {
         expect(record(text, text.length > 1 ? [1 + (cut % (text.length - 1))] : [], options)).toEqual(whole);
         expect(record(text, everyByte(text), options)).toEqual(whole);
       }),
-      runs,
+      runs(FILE),
     );
   });
 
@@ -120,7 +118,7 @@ describe("ResponseParser", () => {
         if (end >= 0) expect(end).toBe(events.length - 1);
         expect(events.filter(([type]) => type === "head").length).toBeLessThanOrEqual(1);
       }),
-      runs,
+      runs(FILE),
     );
   });
 
@@ -158,8 +156,51 @@ describe("ResponseParser", () => {
         expect(read).toThrow(expect.objectContaining({ code: "ERR_HTTP_HEADER_LIMIT" }));
         parser.free();
       }),
-      { ...runs, numRuns: Math.min(100, Number(process.env["RUNS"] ?? 100)) },
+      runs(FILE, 0.1),
     );
+  });
+
+  test("a well-formed response is the same however it is cut, and ends with its last byte", () => {
+    fc.assert(
+      fc.property(arb.responseMessages(), arb.splits(), (message, splits) => {
+        const options = { method: message.method };
+        const whole = record(message.bytes, [], options);
+        expect(whole.error).toBeNull();
+        expect(record(message.bytes, cutsIn(message.bytes, splits), options)).toEqual(whole);
+        // Whatever follows a message with an end is left alone.
+        if (message.framing === "close") return;
+        const { events, rest } = record(`${message.bytes}HTTP/1.1 200 OK`, [], options);
+        expect({ events, rest }).toEqual({ events: whole.events, rest: "HTTP/1.1 200 OK" });
+      }),
+      runs(FILE),
+    );
+  });
+
+  test("time is bounded: a hundred times the bytes of a bad kind take about a hundred times as long, not ten thousand", () => {
+    const kinds: readonly (readonly [string, string])[] = [
+      ["HTTP/1.1 200 OK\r\nA: ", " "],
+      ["HTTP/1.1 200 OK\r\nA: b", " \t"],
+      ["HTTP/1.1 200 OK\r\nA: b", "\r\n "],
+      ["HTTP/1.1 200 OK\r\nA: b\r\n ", "\t \t"],
+      ["HTTP/1.1 200 OK\r\n", "a:\r\n"],
+      ["HTTP/1.1 200 OK\r\nContent-Length: 5", ",5"],
+      ["HTTP/1.1 200 OK\r\nTransfer-Encoding: ", ","],
+      ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ", " x"],
+      ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b", "\r\n "],
+    ];
+    // Of the processor, not of the clock on the wall: others may be at work here.
+    const micros = (first: string, again: string, times: number) => {
+      const text = `${first}${again.repeat(times)}\r\n\r\n`;
+      const from = process.cpuUsage();
+      for (const cuts of [[], everyByte(text)]) record(text, cuts);
+      const { user, system } = process.cpuUsage(from);
+      return user + system;
+    };
+    for (const [first, again] of kinds) {
+      micros(first, again, 1000); // compiles it
+      const little = Math.max(1000, micros(first, again, 1000));
+      expect(micros(first, again, 100_000), JSON.stringify([first, again])).toBeLessThan(3000 * little);
+    }
   });
 
   test("no error is of our own making", () => {
@@ -177,7 +218,7 @@ describe("ResponseParser", () => {
           parser.free();
         }
       }),
-      runs,
+      runs(FILE),
     );
   });
 });
@@ -211,7 +252,7 @@ describe("chunked bodies", () => {
         const body = outcome.events.map((event) => (event[0] === "data" ? event[1] : "")).join("");
         expect(body).toBe(chunks.map(([text]) => text).join(""));
       }),
-      runs,
+      runs(FILE),
     );
   });
 });

@@ -2,13 +2,13 @@
 
 import { describe, expect, test } from "vitest";
 import { Client, type ClientOptions, Request, Response, type RoundTripCall, Transport } from "../lib/index.ts";
+import { VirtualClock } from "../lib/testing/virtual-clock.ts";
 import { answer } from "./support/exchanges.ts";
 import { turns } from "./support/loop.ts";
 import { polluted } from "./support/polluted.ts";
 import { scriptedPeer } from "./support/scripted-peer.ts";
 import { Site } from "./support/site.ts";
 import { Upload } from "./support/upload.ts";
-import { VirtualClock } from "./support/virtual-clock.ts";
 
 const URL_ = "http://example.test/path";
 

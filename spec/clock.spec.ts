@@ -4,8 +4,8 @@ import { setImmediate, setTimeout } from "node:timers";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { type Clock, type Deadline, SystemClock, systemClock } from "../lib/clock.ts";
+import { VirtualClock } from "../lib/testing/virtual-clock.ts";
 import { nextUncaught } from "./support/uncaught.ts";
-import { VirtualClock } from "./support/virtual-clock.ts";
 
 /** Runs `ms` of either clock: the real one by waiting for a deadline of its own, which cannot be early. */
 const clocks: [string, () => { clock: Clock; pass(ms: number): Promise<void> }][] = [

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Request, type RequestInit } from "../lib/index.ts";
 import { type FailedAttempt, shouldRetry } from "../lib/retry.ts";
 
 /** A POST with a body factory that met a connection found dead before its first byte: the case that may go again. */
@@ -96,5 +97,128 @@ describe("shouldRetry()", () => {
       for (const replayable of [true, false])
         for (const replay of ["nothing-written", "replayable"] as const)
           expect(shouldRetry({ ...stale, nothingWritten, replayable, replay, reused: false }).retry).toBe(false);
+  });
+});
+
+describe("shouldRetry() and Request.replayable, row by row of Go's tables: Go's verdict is that of replay: \"replayable\"", () => {
+  const lost: Omit<FailedAttempt, "regenerable" | "replayable"> = {
+    cancelled: false,
+    reused: true,
+    nothingWritten: false,
+    bytesRead: 0,
+    connectionLost: true,
+    replay: "replayable",
+    exhausted: false,
+  };
+  const decided = (request: Request, facts: Partial<FailedAttempt>): boolean =>
+    shouldRetry({
+      ...lost,
+      regenerable: request.body?.regenerable ?? true,
+      replayable: request.replayable,
+      ...facts,
+    }).retry;
+  const post = (body?: RequestInit["body"]) =>
+    new Request("http://a/", body === undefined ? { method: "POST" } : { method: "POST", body });
+  const get = new Request("http://a/");
+  const reader = () =>
+    (async function* () {
+      yield "x";
+    })();
+
+  const rows: [title: string, request: Request, facts: Partial<FailedAttempt>, goes: boolean, byDefault: boolean][] = [
+    [
+      "a fresh connection, nothing written: no [TestTransportShouldRetryRequest/0]",
+      post(),
+      { reused: false, nothingWritten: true },
+      false,
+      false,
+    ],
+    [
+      "POST without a body, nothing written: yes [TestTransportShouldRetryRequest/1]",
+      post(),
+      { nothingWritten: true },
+      true,
+      true,
+    ],
+    [
+      "an error that is no lost connection: no [TestTransportShouldRetryRequest/4]",
+      get,
+      { connectionLost: false },
+      false,
+      false,
+    ],
+    ["POST that got no response byte: no [TestTransportShouldRetryRequest/5]", post(), {}, false, false],
+    ["GET that got no response byte: yes [TestTransportShouldRetryRequest/6]", get, {}, true, false],
+    [
+      "GET whose server closed an idle connection: yes [TestTransportShouldRetryRequest/7]",
+      get,
+      { nothingWritten: true },
+      true,
+      true,
+    ],
+    [
+      "POST whose body can be made again, nothing written: yes [TestTransportShouldRetryRequest/8]",
+      post("foo"),
+      { nothingWritten: true },
+      true,
+      true,
+    ],
+    [
+      "POST whose body cannot, nothing written: no [TestTransportShouldRetryRequest/9]",
+      post(reader()),
+      { nothingWritten: true },
+      false,
+      false,
+    ],
+    ["GET is replayable [TestTransportRequestReplayable/GET]", get, {}, true, false],
+    [
+      "GET with an empty body is [TestTransportRequestReplayable/GET_http.NoBody]",
+      new Request("http://a/", { body: "" }),
+      {},
+      true,
+      false,
+    ],
+    [
+      "GET with a body that can be read once is not [TestTransportRequestReplayable/GET_body]",
+      new Request("http://a/", { body: reader() }),
+      {},
+      false,
+      false,
+    ],
+    ["POST is not [TestTransportRequestReplayable/POST]", post(), {}, false, false],
+    [
+      "POST with an Idempotency-Key is [TestTransportRequestReplayable/POST_idempotency-key]",
+      post().with({ headers: { "Idempotency-Key": "x" } }),
+      {},
+      true,
+      false,
+    ],
+    [
+      "POST with an X-Idempotency-Key is [TestTransportRequestReplayable/POST_x-idempotency-key]",
+      post().with({ headers: { "X-Idempotency-Key": "x" } }),
+      {},
+      true,
+      false,
+    ],
+    [
+      "POST with a key and a body that can be read once is not [TestTransportRequestReplayable/POST_body]",
+      post(reader()).with({ headers: { "Idempotency-Key": "x" } }),
+      {},
+      false,
+      false,
+    ],
+  ];
+  test.each(rows)("%s", (_, request, facts, goes) => {
+    expect(decided(request, facts)).toBe(goes);
+  });
+
+  // Only what was provably not written goes again: stricter than Go wherever a byte may have left.
+  test.each(
+    rows.map(([title, request, facts, goes, byDefault]) => {
+      const rule = `${title.slice(0, title.indexOf(" ["))}; by default: ${byDefault ? "yes" : "no"}`;
+      return [goes === byDefault ? rule : `${rule}, where Go says yes`, request, facts, byDefault] as const;
+    }),
+  )("%s", (_, request, facts, byDefault) => {
+    expect(decided(request, { ...facts, replay: "nothing-written" })).toBe(byDefault);
   });
 });

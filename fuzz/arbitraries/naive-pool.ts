@@ -53,6 +53,8 @@ export class NaivePool {
   readonly #order = new Set<string>();
   /** What a want does when it is served; the pool is called from inside of its own call then. */
   onServed: (want: NaiveWant, slot: NaiveSlot) => void = () => {};
+  /** What it does when its wait fails, likewise. */
+  onFailed: (want: NaiveWant) => void = () => {};
 
   constructor(limits: PoolLimits) {
     this.limits = limits;
@@ -321,7 +323,7 @@ export class NaivePool {
   #orphan(slot: NaiveSlot, why: "spare" | "detached"): void {
     slot.reused = true;
     const waiting = this.#waitingFor(slot.key).length;
-    if (!this.#pooling || (this.closeIdleCalled && waiting === 0)) return this.#abandon(slot);
+    if (!this.#pooling || this.closed !== null || (this.closeIdleCalled && waiting === 0)) return this.#abandon(slot);
     const heir = this.#uncovered(slot.key);
     if (heir !== null && this.#worthWaitingFor(slot)) return this.#bind(heir, slot);
     const detached = this.loose.filter((s) => s.key === slot.key && s.loose === "detached").length;
@@ -374,6 +376,7 @@ export class NaivePool {
   #fail(want: NaiveWant, message: string): void {
     want.state = "failed";
     this.#say(`${want.name} failed: ${message}`);
+    this.onFailed(want);
   }
 
   #say(line: string): void {

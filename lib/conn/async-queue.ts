@@ -4,11 +4,13 @@
  * (read loop → caller).
  *
  * - `push` never waits. It answers whether there is room for more; a producer that is told "full" stops its source.
- * - `tryTake` and `take` make no promise when an item is already there; that is the common case on the hot path.
+ * - `tryTake` and `take` make no promise when an item is already there.
+ * - `sleep` is for a loop, which takes all that is there and then sleeps until there is something again. It costs less than
+ *   a promise for the item, and a sleeping loop holds nothing of what it last took.
  * - What was pushed before `close` is still taken after it, in order; then every take tells the reason.
  *
- * Invariant: a waiting consumer means an empty, open queue; so a pushed item goes either to the consumer or to the list,
- * and never past another item.
+ * Invariant: a waiting or sleeping consumer means an empty, open queue; so a pushed item goes either to the consumer or to
+ * the list, and never past another item.
  */
 
 import { InvariantError } from "../errors.ts";
@@ -18,6 +20,9 @@ export type QueueName = "write" | "exchange" | "body";
 
 /** Empty places that may stand at the front of the list before it is moved up. */
 const TAKEN_MAX = 64;
+
+/** What follows it runs in the next microtask. */
+const SOON = Promise.resolve();
 
 export class AsyncQueue<T extends object> {
   readonly name: QueueName;
@@ -33,6 +38,7 @@ export class AsyncQueue<T extends object> {
   #closed = false;
   #reason: unknown;
   #waiting: ((item: T | undefined) => void) | null = null;
+  #sleeping: (() => void) | null = null;
 
   /**
    * @param weightMax `push` answers false once the items in the queue weigh this much
@@ -86,6 +92,7 @@ export class AsyncQueue<T extends object> {
     else if (this.#rest === null) this.#rest = [item];
     else this.#rest.push(item);
     this.#weight += this.#weigh(item);
+    if (this.#sleeping !== null) this.#awake(this.#sleeping);
     return this.#weight < this.#weightMax;
   }
 
@@ -106,10 +113,29 @@ export class AsyncQueue<T extends object> {
   take(): T | undefined | Promise<T | undefined> {
     const item = this.tryTake();
     if (item !== undefined || this.#closed) return item;
-    if (this.#waiting !== null) throw new InvariantError(`Cannot take from the ${this.name} queue: a take is waiting`);
+    if (this.#waiting !== null || this.#sleeping !== null)
+      throw new InvariantError(`Cannot take from the ${this.name} queue: a take is waiting`);
     return new Promise((resolve) => {
       this.#waiting = resolve;
     });
+  }
+
+  /**
+   * Calls `wake` once, in a microtask, when an item has come or the queue was closed. Nothing may be there to take.
+   *
+   * @param wake must not throw
+   * @throws {InvariantError} when somebody waits already: the queue has one consumer
+   */
+  sleep(wake: () => void): void {
+    if (this.#waiting !== null || this.#sleeping !== null || this.#oldest !== undefined || this.#closed) {
+      throw new InvariantError(`Cannot sleep at the ${this.name} queue: it is not empty and open, or somebody waits`);
+    }
+    this.#sleeping = wake;
+  }
+
+  #awake(wake: () => void): void {
+    this.#sleeping = null;
+    void SOON.then(wake);
   }
 
   /** No more items will come. The first reason stands. */
@@ -122,6 +148,7 @@ export class AsyncQueue<T extends object> {
       this.#waiting = null;
       waiting(undefined);
     }
+    if (this.#sleeping !== null) this.#awake(this.#sleeping);
   }
 
   /** Drops what nobody took, and returns its weight. */

@@ -19,6 +19,8 @@ export interface Product<T> {
   /** @param alpn what was offered; undefined where nothing but http/1.1 can have been chosen */
   ofSocket(init: SocketConduitInit, alpn: readonly string[] | undefined): T;
   ofStream(stream: Duplex): T;
+  /** @throws {TypeError} a stream is wanted */
+  ofConduit(conduit: Conduit): T;
   tlsOf(product: T): TlsFacts | null;
   unref(product: T): void;
 }
@@ -62,6 +64,7 @@ export const CONDUIT: Product<Conduit> = {
   reader: () => new SocketReader(),
   ofSocket: (init) => new SocketConduit(init),
   ofStream: (stream) => new DuplexConduit(stream),
+  ofConduit: (conduit) => conduit,
   tlsOf: (conduit) => conduit.facts.tls,
   unref: (conduit) => conduit.unref(),
 };
@@ -82,6 +85,10 @@ export const STREAM: Product<Duplex> = {
   reader: () => null,
   ofSocket: ({ socket }) => guarded(socket),
   ofStream: (stream) => guarded(stream),
+  ofConduit: (conduit) => {
+    conduit.destroy();
+    throw new TypeError("Dialer returned a Conduit: a tunnel needs a stream");
+  },
   tlsOf: (stream) => (stream instanceof Socket && isTls(stream) ? tlsFactsOf(stream) : null),
   unref: unrefStream,
 };

@@ -34,7 +34,7 @@ import { FamilyMemory, type Lookup, lookUpAll } from "./resolve.ts";
 import { type SocketKind, SocketReader } from "./socket-conduit.ts";
 import { SOCKET_OPTIONS } from "./socket-options.ts";
 import { nodeTls, TlsLayer, type TlsOptions, tlsErrorOf } from "./tls.ts";
-import { dialByUser, type UserDial, type UserDialTarget } from "./user-dial.ts";
+import { dialByUser, isConduit, type UserDial, type UserDialTarget } from "./user-dial.ts";
 
 export { type Dialed, NegotiatedStream } from "./dial-product.ts";
 export type { UserDial, UserDialTarget };
@@ -486,6 +486,10 @@ class Dial<T> implements Dialing<T> {
     this.#current = { destroy: (reason) => controller.abort(reason), unref: () => {} };
     this.#trace?.connectStart(path ?? host, port);
     dialByUser(dial, bare({ ...target, ...own, onread: { buffer, callback } }), controller.signal, (stream) => {
+      if (isConduit(stream)) {
+        this.#current = { destroy: () => stream.destroy(), unref: () => stream.unref() };
+        return;
+      }
       this.#current = {
         destroy: (reason) => {
           controller.abort(reason);
@@ -497,9 +501,17 @@ class Dial<T> implements Dialing<T> {
     }).then(
       (stream) => {
         if (this.#settled) return;
-        const address = stream instanceof Socket ? stream.remoteAddress : undefined;
+        const address = isConduit(stream)
+          ? stream.facts.remoteAddress
+          : stream instanceof Socket
+            ? stream.remoteAddress
+            : null;
         this.#trace?.connectDone(attempt(address ?? path ?? host, "connected"));
         if (this.#settled) return; // by the listener
+        if (isConduit(stream)) {
+          this.#conduitGiven(stream, givesTls);
+          return;
+        }
         if (reader instanceof StreamReader) reader.pushTo(stream);
         this.#userConnected(stream, reader instanceof SocketReader ? reader : null, givesTls);
       },
@@ -510,6 +522,21 @@ class Dial<T> implements Dialing<T> {
         this.#fail(error instanceof DialError ? error : this.#dialError("the dialer failed", [failed], error));
       },
     );
+  }
+
+  #conduitGiven(conduit: Conduit, givesTls: boolean): void {
+    this.#trace?.connected();
+    if (this.#settled) return; // by the listener
+    try {
+      if (this.#target.scheme === "https" && !givesTls) {
+        throw new TypeError(
+          "TLS needs a stream: a Conduit for https is given by dialTls, and is taken for a secured one",
+        );
+      }
+      this.#finish(this.#product.ofConduit(conduit));
+    } catch (error) {
+      this.#fail(this.#dialError("the dialer failed", [], error));
+    }
   }
 
   #userConnected(stream: Duplex, reader: SocketReader | null, givesTls: boolean): void {

@@ -18,8 +18,8 @@ import { SinkGate } from "./sink-gate.ts";
 export interface MemoryPairOptions {
   /** Bytes taken in each direction before `write()` answers "full". Default 64 KiB. */
   readonly window?: number;
-  /** Runs a task later, in the order given. Default: a microtask. */
-  readonly schedule?: (task: () => void) => void;
+  /** Runs a task later, in the order given for each end: 0 the first, 1 the second. Default: a microtask. */
+  readonly schedule?: (task: () => void, end: 0 | 1) => void;
   /** How many of the `available` bytes the next delivery brings; at least 1. Default: all, 64 KiB at most. */
   readonly slice?: (available: number) => number;
   /** The facts of the first and of the second end. */
@@ -28,6 +28,8 @@ export interface MemoryPairOptions {
 
 const WINDOW_BYTES = 64 * 1024;
 const LENT_BYTES = 64 * 1024;
+/** One for all, as with sockets: a delivery is over before the next begins. */
+const lent = new Uint8Array(LENT_BYTES);
 /** What a lent buffer holds once it is no longer lent. */
 const OVERWRITTEN = 0xdb;
 
@@ -41,8 +43,8 @@ const NO_FACTS: ConduitFacts = {
 
 /** The two ends of one connection in memory. */
 export function memoryPair(options: MemoryPairOptions = {}): [MemoryConduit, MemoryConduit] {
-  const first = new MemoryConduit(options, options.facts?.[0]);
-  const second = new MemoryConduit(options, options.facts?.[1]);
+  const first = new MemoryConduit(options, 0);
+  const second = new MemoryConduit(options, 1);
   first.join(second);
   second.join(first);
   return [first, second];
@@ -53,7 +55,8 @@ type Arrival = Uint8Array | "end" | Error;
 
 export class MemoryConduit implements Conduit {
   readonly facts: ConduitFacts;
-  readonly refusalProvesNothingWritten = true;
+  /** As sockets have it: where the facts say TLS, no. */
+  readonly refusalProvesNothingWritten: boolean;
   readonly #window: number;
   readonly #schedule: (task: () => void) => void;
   readonly #slice: (available: number) => number;
@@ -65,7 +68,6 @@ export class MemoryConduit implements Conduit {
   #unread = 0;
   #delivering = false;
   #paused = false;
-  readonly #lent = new Uint8Array(LENT_BYTES);
 
   /** Why a write is refused; null while the peer takes bytes, as far as this end can know. */
   #refused: Error | null = null;
@@ -73,10 +75,12 @@ export class MemoryConduit implements Conduit {
   #destroyed = false;
   #draining = false;
 
-  constructor(options: MemoryPairOptions, facts: Partial<ConduitFacts> = {}) {
-    this.facts = { ...NO_FACTS, ...facts };
+  constructor(options: MemoryPairOptions, end: 0 | 1) {
+    this.facts = { ...NO_FACTS, ...options.facts?.[end] };
+    this.refusalProvesNothingWritten = this.facts.tls === null;
     this.#window = options.window ?? WINDOW_BYTES;
-    this.#schedule = options.schedule ?? queueMicrotask;
+    const { schedule = queueMicrotask } = options;
+    this.#schedule = (task) => schedule(task, end);
     this.#slice = options.slice ?? ((available) => available);
     this.#gate = new SinkGate(() => this.destroy());
   }
@@ -164,7 +168,7 @@ export class MemoryConduit implements Conduit {
     const peer = this.#other;
     peer.#arrive(error);
     // It knows when the reset has come to its kernel, whether or not it has read up to there.
-    this.#schedule(() => {
+    peer.#schedule(() => {
       if (!peer.#destroyed) peer.#refused ??= systemError("EPIPE", "write");
     });
   }
@@ -204,8 +208,8 @@ export class MemoryConduit implements Conduit {
     } else if (next !== undefined) {
       const n = this.#lend();
       this.#took();
-      this.#gate.data(this.#lent, n);
-      this.#lent.fill(OVERWRITTEN, 0, n);
+      this.#gate.data(lent, n);
+      lent.fill(OVERWRITTEN, 0, n);
     }
   }
 
@@ -221,7 +225,7 @@ export class MemoryConduit implements Conduit {
     while (n < wanted) {
       const bytes = this.#arrivals[0] as Uint8Array; // only bytes stand before the first `available`
       const part = bytes.subarray(0, wanted - n);
-      this.#lent.set(part, n);
+      lent.set(part, n);
       n += part.length;
       if (part.length === bytes.length) this.#arrivals.shift();
       else this.#arrivals[0] = bytes.subarray(part.length);
@@ -235,7 +239,7 @@ export class MemoryConduit implements Conduit {
     const writer = this.#other;
     if (!writer.#draining || writer.pendingBytes > 0) return;
     writer.#draining = false;
-    this.#schedule(() => {
+    writer.#schedule(() => {
       if (writer.#refused === null) writer.#gate.drained();
     });
   }

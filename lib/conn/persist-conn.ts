@@ -104,7 +104,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
       end: () => this.#readLoop.ended(),
       error: (error) => this.#broke(error),
     });
-    void this.#writeLoop.run();
+    this.#writeLoop.run();
   }
 
   /** How many exchanges it has carried to the end of their response. */

@@ -25,7 +25,7 @@ import { ResponseParser } from "../wire/response-parser.ts";
 import { switchRefusal } from "../wire/upgrade.ts";
 import type { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
-import { move, READ_MOVES, type ReadState } from "./conn-state.ts";
+import { READ_STATES, type ReadEvent, type ReadState, type State } from "./conn-state.ts";
 import type { BodyHost, Exchange } from "./exchange.ts";
 
 /** What the read loop asks of the connection that owns it. */
@@ -75,7 +75,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
   readonly #parser: ResponseParser;
   readonly #deadline: Deadline;
 
-  #state: ReadState = "idle";
+  #state: State<ReadState, ReadEvent> = READ_STATES.idle;
   /** Set from the first byte of a response until the connection is recycled or closed. */
   #exchange: Exchange | null = null;
   /** Set from the end of the request's write: whose time limits the deadline speaks of before a byte came. */
@@ -100,7 +100,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
   }
 
   get state(): ReadState {
-    return this.#state;
+    return this.#state.name;
   }
 
   // ---- from the conduit
@@ -115,19 +115,19 @@ export class ReadLoop implements ResponseSink, BodyHost {
       this.#failed(error);
     } finally {
       this.#inRound = false;
-      if (this.#state === "closed") this.#parser.free();
+      if (this.#state.name === "closed") this.#parser.free();
     }
   }
 
   #round(view: Uint8Array, n: number): void {
-    if (this.#state === "done") return this.#host.close("unsolicited-bytes");
+    if (this.#state.name === "done") return this.#host.close("unsolicited-bytes");
     const exchange = this.#exchange ?? this.#begin();
     // Nobody asked, or somebody asked but no byte of the request has left: this cannot be an answer to it.
     if (exchange === null) return this.#host.close(is408(view, n) ? "server-closed-idle" : "unsolicited-bytes");
     const before = exchange.bytesRead;
     exchange.bytesRead = before + n;
     const consumed = this.#parser.execute(view, 0, n, this);
-    if (this.#state === "closed") return;
+    if (this.#state.name === "closed") return;
     if (this.#messageDone) {
       exchange.bytesRead = before + consumed;
       this.#complete(exchange, consumed < n ? "unsolicited-bytes" : null);
@@ -135,7 +135,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
       exchange.bytesRead = before + consumed;
       if (consumed < n) this.#switching.early.push(copyOf(view, consumed, n));
       this.#switch(exchange);
-    } else if (this.#state === "body") {
+    } else if (this.#state.name === "body") {
       this.#awaitMore(exchange);
     }
   }
@@ -148,7 +148,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
     this.#messageDone = false;
     this.#bodyBytes = 0;
     this.#drainedBytes = 0;
-    this.#state = move(READ_MOVES, "read", this.#state, "firstByte");
+    this.#state = this.#state.firstByte;
     this.#parser.begin(exchange.request.method);
     exchange.trace.firstByteAt = this.#now;
     if (exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "first-byte" }, this.#now);
@@ -164,7 +164,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
       const exchange = this.#exchange;
       if (this.#switching !== null) {
         // Told with the rest, when the request is written to its end.
-      } else if (exchange !== null && this.#state !== "done") {
+      } else if (exchange !== null && this.#state.name !== "done") {
         this.#parser.finish(this); // throws where the message is not whole
         this.#complete(exchange, "close-delimited");
       } else if (exchange !== null) {
@@ -180,21 +180,21 @@ export class ReadLoop implements ResponseSink, BodyHost {
       this.#failed(error);
     } finally {
       this.#inRound = false;
-      if (this.#state === "closed") this.#parser.free();
+      if (this.#state.name === "closed") this.#parser.free();
     }
   }
 
   /** The connection broke. */
   broke(cause: Error): void {
     const idle = this.#exchange === null && this.#exchanges.weight === 0;
-    if (idle || this.#state === "done") return this.#host.close("idle-error");
-    const phase = this.#state === "body" ? "body" : "headers";
+    if (idle || this.#state.name === "done") return this.#host.close("idle-error");
+    const phase = this.#state.name === "body" ? "body" : "headers";
     this.#host.close("socket-error", new ConnectionClosedError(this.#text("connection lost"), { phase, cause }));
   }
 
   #text(state: string): string {
     const bytes = this.#exchange?.bytesRead ?? 0;
-    const part = this.#state === "body" ? "response body" : "response head";
+    const part = this.#state.name === "body" ? "response body" : "response head";
     return `Cannot read ${part} from ${this.#host.peer}: ${state} after ${bytes} bytes`;
   }
 
@@ -202,7 +202,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
 
   information(head: ResponseHead): void {
     const exchange = this.#exchange;
-    if (exchange === null || this.#state === "closed") return;
+    if (exchange === null || this.#state.name === "closed") return;
     if (exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "information", status: head.status }, this.#now);
     if (head.status === 100) this.#host.continueWriting();
     exchange.onInformation?.(head);
@@ -210,7 +210,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
 
   head(head: ResponseHead): void {
     const exchange = this.#exchange;
-    if (exchange === null || this.#state === "closed") return;
+    if (exchange === null || this.#state.name === "closed") return;
     if (head.framing === "tunnel" && head.status === 101) {
       const refusal = switchRefusal(exchange.outgoing.upgrade, head.fields);
       if (refusal !== null) throw this.#refused("it switches protocols unasked", refusal);
@@ -221,7 +221,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
         "no framing (RFC 9112 §6.3; option requireFraming)",
       );
     }
-    this.#state = move(READ_MOVES, "read", this.#state, "head");
+    this.#state = this.#state.head;
     const trace = exchange.trace;
     trace.headersAt = this.#now;
     if (trace.mask & TRACE_CONN) trace.emit({ type: "head", status: head.status, framing: head.framing }, this.#now);
@@ -238,7 +238,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
   /** The rest of the round, and of the request, is waited for: nobody can switch in the middle of a message. */
   #leaveHttp(head: ResponseHead): void {
     this.#host.wholeSent();
-    if (this.#state === "closed") return; // by a listener
+    if (this.#state.name === "closed") return; // by a listener
     if (!this.#host.requestWritten) this.#host.continueWriting();
     this.#switching = { head, early: [] };
   }
@@ -262,7 +262,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
 
   data(view: Uint8Array, start: number, end: number): void {
     const exchange = this.#exchange;
-    if (exchange === null || this.#state === "closed") return;
+    if (exchange === null || this.#state.name === "closed") return;
     const n = end - start;
     this.#bodyBytes += n;
     if (exchange.discarding) {
@@ -300,13 +300,13 @@ export class ReadLoop implements ResponseSink, BodyHost {
   }
 
   readAsked(exchange: Exchange): void {
-    if (exchange !== this.#exchange || this.#state !== "body") return;
+    if (exchange !== this.#exchange || this.#state.name !== "body") return;
     if (this.#paused) this.#resume();
     if (this.#awaiting !== "body") this.#await("body", exchange.limits.bodyTimeout);
   }
 
   bodyTaken(exchange: Exchange): void {
-    if (exchange !== this.#exchange || this.#state !== "body") return;
+    if (exchange !== this.#exchange || this.#state.name !== "body") return;
     if (this.#paused && !exchange.full) this.#resume();
     if (this.#paused) this.#await("stalled-reader", exchange.limits.stalledReaderTimeout);
     else if (this.#awaiting !== "body") this.#await("body", exchange.limits.bodyTimeout);
@@ -317,7 +317,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
    * connection lives on; nobody waits for that but the slot that it holds.
    */
   bodyClosed(exchange: Exchange): void {
-    if (exchange !== this.#exchange || this.#state !== "body") return;
+    if (exchange !== this.#exchange || this.#state.name !== "body") return;
     const head = exchange.responseHead as ResponseHead; // in the state "body" the head was delivered
     const left = head.contentLength === null ? 0 : head.contentLength - this.#bodyBytes;
     const endless = head.framing === "close" || left > DRAIN_BYTES_MAX || !head.keepAlive;
@@ -336,7 +336,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
   // ---- the end of a response
 
   #complete(exchange: Exchange, forbidden: CloseReason | null): void {
-    this.#state = move(READ_MOVES, "read", this.#state, "end");
+    this.#state = this.#state.end;
     const head = exchange.responseHead as ResponseHead; // the message is done, so its head was delivered
     exchange.trace.endAt = this.#now;
     if (exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "end", bytes: exchange.bytesRead }, this.#now);
@@ -354,7 +354,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
   /** The request is wholly handed over: from now on the head is awaited. */
   requestWritten(exchange: Exchange, now: number): void {
     if (this.#switching !== null) return this.#switch(exchange);
-    if (this.#state !== "idle" && this.#state !== "head") return;
+    if (this.#state.name !== "idle" && this.#state.name !== "head") return;
     this.#written = exchange;
     this.#awaiting = "headers";
     this.#deadline.reset(exchange.limits.responseHeaderTimeout, now);
@@ -368,7 +368,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
 
   /** Both halves are done. An idle connection reads, whatever its last reader did. */
   recycle(): void {
-    this.#state = move(READ_MOVES, "read", this.#state, "recycle");
+    this.#state = this.#state.recycle;
     this.#exchange = null;
     this.#written = null;
     if (this.#paused) this.#resume();
@@ -384,7 +384,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
 
   /** Nothing comes any more. */
   closed(): void {
-    this.#state = move(READ_MOVES, "read", this.#state, "close");
+    this.#state = this.#state.close;
     this.#exchange = null;
     this.#written = null;
     this.#switching = null;

@@ -5,6 +5,7 @@
 
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Conduit } from "./conduit.ts";
 import { discard, once } from "./connecting.ts";
 import type { TlsOptions } from "./tls.ts";
 
@@ -22,11 +23,14 @@ export interface UserDialTarget {
   readonly onread: { readonly buffer: Uint8Array; readonly callback: (n: number, view: Uint8Array) => boolean };
 }
 
+/** What a dialer may give: a stream, or a Conduit that stands, which has no need of one (`persistconn/testing`). */
+type UserDialed = Socket | Duplex | Conduit;
+
 /**
  * Makes a connection, or fails. The signal aborts when the dial is given up; what comes later is destroyed. A socket that
  * is still connecting may be returned.
  */
-export type UserDial = (target: UserDialTarget, signal: AbortSignal) => Promise<Socket | Duplex> | Socket | Duplex;
+export type UserDial = (target: UserDialTarget, signal: AbortSignal) => Promise<UserDialed> | UserDialed;
 
 /**
  * Calls a dialer, in the async context of this call, and waits until its connection stands.
@@ -38,9 +42,17 @@ export async function dialByUser(
   dial: UserDial,
   target: UserDialTarget,
   signal: AbortSignal,
-  given: (stream: Duplex) => void,
-): Promise<Duplex> {
+  given: (stream: Duplex | Conduit) => void,
+): Promise<Duplex | Conduit> {
   const stream: unknown = await dial(target, signal);
+  if (isConduit(stream)) {
+    if (signal.aborted) {
+      stream.destroy();
+      throw signal.reason;
+    }
+    given(stream);
+    return stream;
+  }
   if (!isDuplex(stream)) {
     const what = stream === undefined || stream === null ? "nothing" : "no Duplex stream";
     throw new TypeError(`Dialer returned ${what}: it must return a net.Socket or a Duplex`);
@@ -62,6 +74,18 @@ function connected(socket: Socket): Promise<void> {
       else reject(error);
     });
   });
+}
+
+/** By shape, as streams are; no stream has `attach`. */
+export function isConduit(value: unknown): value is Conduit {
+  if (typeof value !== "object" || value === null) return false;
+  const conduit = value as Partial<Conduit>; // each field is looked at
+  return (
+    typeof conduit.attach === "function" &&
+    typeof conduit.write === "function" &&
+    typeof conduit.destroy === "function" &&
+    typeof conduit.facts === "object"
+  );
 }
 
 function isDuplex(value: unknown): value is Duplex {

@@ -20,7 +20,7 @@ import { TRACE_BODY, TRACE_CONN } from "../trace.ts";
 import { CHUNK_END, chunkHeader, lastChunk } from "../wire/request-writer.ts";
 import type { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
-import { move, WRITE_MOVES, type WriteState } from "./conn-state.ts";
+import { type State, WRITE_STATES, type WriteEvent, type WriteState } from "./conn-state.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** What the write loop asks of the connection that owns it. */
@@ -50,7 +50,7 @@ export class WriteLoop {
   readonly #queue: AsyncQueue<Exchange>;
   readonly #deadline: Deadline;
 
-  #state: WriteState = "idle";
+  #state: State<WriteState, WriteEvent> = WRITE_STATES.idle;
   #exchange: Exchange | null = null;
   /** Wakes the loop where it waits for the kernel, or for a 100. */
   #wake: (() => void) | null = null;
@@ -69,7 +69,7 @@ export class WriteLoop {
   }
 
   get state(): WriteState {
-    return this.#state;
+    return this.#state.name;
   }
 
   /** Bytes of the last write that the kernel has not surely taken. A broken socket no longer tells what it still had. */
@@ -83,26 +83,23 @@ export class WriteLoop {
   }
 
   /**
-   * Runs until the queue is closed. Never rejects: what fails closes the connection.
-   *
-   * The exchange never comes into this function: a suspended frame keeps what its variables last held, and an idle
-   * connection would keep its last request, with its signal, answer and async context, for as long as it is pooled.
+   * Serves what is in the queue, then sleeps until there is more; until the queue is closed. Never throws: what fails
+   * closes the connection. Between two exchanges nothing of it runs or is kept.
    */
-  async run(): Promise<void> {
-    while (!this.#over && !this.#queue.ended) {
-      const busy = this.#serve();
-      if (busy !== null) await busy;
+  readonly run = (): void => {
+    while (!this.#over) {
+      const exchange = this.#queue.tryTake();
+      if (exchange === undefined) {
+        if (!this.#queue.closed) this.#queue.sleep(this.run);
+        return;
+      }
+      const busy = this.#guarded(exchange);
+      if (busy !== null) return void busy.then(this.run);
     }
-  }
+  };
 
-  /** Takes the next exchange and writes it; null when there was nothing to wait for. */
-  #serve(): Promise<unknown> | null {
-    const next = this.#queue.take();
-    return next instanceof Promise ? next.then((exchange) => this.#guarded(exchange)) : this.#guarded(next);
-  }
-
-  #guarded(exchange: Exchange | undefined): Promise<void> | null {
-    if (exchange === undefined) return null; // the queue is closed
+  /** Writes an exchange; null when there was nothing to wait for. */
+  #guarded(exchange: Exchange): Promise<void> | null {
     try {
       return this.#write(exchange)?.catch((error: unknown) => this.#host.broken(error)) ?? null;
     } catch (error) {
@@ -113,12 +110,12 @@ export class WriteLoop {
 
   /** Whether the rest of the request in flight shall not be written. */
   get #over(): boolean {
-    return this.#state === "closed" || this.#state === "stopped";
+    return this.#state.name === "closed" || this.#state.name === "stopped";
   }
 
   /** Starts an exchange; null when all of it was handed over without waiting, which is the common case. */
   #write(exchange: Exchange): Promise<void> | null {
-    this.#state = move(WRITE_MOVES, "write", this.#state, "begin");
+    this.#state = this.#state.begin;
     this.#exchange = exchange;
     this.#continued = false; // here, since a 100 may also come when its request is sent already
     const head = exchange.outgoing;
@@ -263,7 +260,7 @@ export class WriteLoop {
   }
 
   #sent(exchange: Exchange): void {
-    this.#state = move(WRITE_MOVES, "write", this.#state, "end");
+    this.#state = this.#state.end;
     this.#exchange = null;
     this.#host.requestSent(exchange);
   }
@@ -358,19 +355,19 @@ export class WriteLoop {
 
   /** Writes no more of the request in flight. */
   stop(): void {
-    if (this.#state !== "writing") return;
-    this.#state = move(WRITE_MOVES, "write", this.#state, "stop");
+    if (this.#state.name !== "writing") return;
+    this.#state = this.#state.stop;
     this.#exchange = null;
     this.#whole = null;
     this.#awake();
   }
 
   recycle(): void {
-    this.#state = move(WRITE_MOVES, "write", this.#state, "recycle");
+    this.#state = this.#state.recycle;
   }
 
   closed(): void {
-    this.#state = move(WRITE_MOVES, "write", this.#state, "close");
+    this.#state = this.#state.close;
     this.#exchange = null;
     this.#awake();
     this.#deadline.cancel();

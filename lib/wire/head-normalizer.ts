@@ -16,7 +16,8 @@ const FRAMING_FIELD = /^(content-length|transfer-encoding):([^\r]*)$/i;
 
 /** @param head latin1, from the status line to the empty line */
 export function normalizeHead(head: string): string {
-  // The status line cannot be continued: llhttp has refused a blank after it before we come here (RFC 9112 §2.2).
+  // The status line cannot be continued, or what looks like a field would hide in its reason phrase (RFC 9112 §2.2).
+  if (/^[^\r]*\r\n[\t ]/.test(head)) return head;
   const lines = head.replace(/(?<![\t ])[\t ]*\r\n[\t ]+/g, " ").split("\r\n");
   const lengths: string[] = [];
   for (const line of lines) {

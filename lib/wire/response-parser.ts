@@ -70,6 +70,7 @@ const LF = 10;
 const SP = 32;
 const TAB = 9;
 const COMMA = 44;
+const COLON = 58;
 
 export class ResponseParser {
   readonly #budget: ExchangeBudget;
@@ -477,13 +478,15 @@ export class ResponseParser {
 function mayNormalize(answer: number, offset: number, byteAt: (i: number) => number | undefined): boolean {
   if (answer === HPE_UNEXPECTED_CONTENT_LENGTH) return true;
   const byte = byteAt(offset);
-  if (answer === HPE_INVALID_CONTENT_LENGTH) return byte === TAB || byte === COMMA;
+  // Straight behind the colon it is Transfer-Encoding that forbids it, and the byte there was not looked at.
+  if (answer === HPE_INVALID_CONTENT_LENGTH) return byteAt(offset - 1) !== COLON && (byte === TAB || byte === COMMA);
   if (answer !== HPE_INVALID_HEADER_TOKEN) return false;
   // obs-fold: a line that begins with blanks. llhttp stops on the first of them, or after an empty value behind them.
   let i = byte === SP || byte === TAB ? offset : offset - 1;
   if (byteAt(i) !== SP && byteAt(i) !== TAB) return false;
   while (byteAt(i) === SP || byteAt(i) === TAB) i--;
-  return byteAt(i) === LF && byteAt(i - 1) === CR;
+  // Behind CR CR LF llhttp stops one byte late: that a blank stands there is seen only if it came along. It is a bare CR.
+  return byteAt(i) === LF && byteAt(i - 1) === CR && byteAt(i - 2) !== CR;
 }
 
 // A Buffer knows latin1 and a plain Uint8Array does not; the reader lends the same one each time.

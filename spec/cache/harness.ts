@@ -4,8 +4,8 @@ import { CachingRoundTripper } from "../../lib/cache/caching-round-tripper.ts";
 import { formatHttpDate } from "../../lib/cache/http-date.ts";
 import type { CacheOptions } from "../../lib/cache/options.ts";
 import { Request, type RequestInit, Response, type RoundTripCall } from "../../lib/index.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { Site } from "../support/site.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
 
 export const URL_ = "http://origin.test/thing";
 

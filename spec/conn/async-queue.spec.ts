@@ -55,6 +55,35 @@ describe("AsyncQueue", () => {
     expect(await taken).toEqual({ n: 99 });
   });
 
+  test("sleep() wakes once, in a microtask, for an item or for the end, and leaves the item to be taken", async () => {
+    const queue = new AsyncQueue<{ n: number }>("write", 10);
+    const woken: string[] = [];
+    queue.sleep(() => woken.push("first"));
+    expect(queue.push(item(1))).toBe(true);
+    queue.push(item(2));
+    expect(woken).toEqual([]);
+    await Promise.resolve();
+    expect(woken).toEqual(["first"]);
+    expect([queue.tryTake(), queue.tryTake(), queue.tryTake()]).toEqual([{ n: 1 }, { n: 2 }, undefined]);
+    queue.sleep(() => woken.push("second"));
+    queue.close("over");
+    await Promise.resolve();
+    expect(woken).toEqual(["first", "second"]);
+  });
+
+  test("sleep() is for an empty, open queue that nobody waits at", () => {
+    const queue = new AsyncQueue<{ n: number }>("write", 10);
+    queue.push(item(1));
+    expect(() => queue.sleep(() => {})).toThrow(InvariantError);
+    queue.tryTake();
+    queue.sleep(() => {});
+    expect(() => queue.sleep(() => {})).toThrow(InvariantError);
+    expect(() => queue.take()).toThrow(InvariantError);
+    const closed = new AsyncQueue<{ n: number }>("write", 10);
+    closed.close("over");
+    expect(() => closed.sleep(() => {})).toThrow(InvariantError);
+  });
+
   test("close() leaves what was pushed to be taken, then every take tells the end", () => {
     const queue = new AsyncQueue<{ n: number }>("body", 10);
     queue.push(item(1));

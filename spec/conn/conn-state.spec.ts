@@ -1,42 +1,36 @@
 import { describe, expect, test } from "vitest";
-import { fate, move, READ_MOVES, WRITE_MOVES, type WriteState } from "../../lib/conn/conn-state.ts";
+import { fate, READ_STATES, WRITE_MOVES, WRITE_STATES, type WriteState } from "../../lib/conn/conn-state.ts";
 import { InvariantError } from "../../lib/errors.ts";
 
-describe("READ_MOVES", () => {
+describe("READ_STATES", () => {
   test("a response with or without a body goes idle, head, body, done, idle", () => {
-    const events = ["firstByte", "head", "end", "recycle"] as const;
-    let state = "idle" as Parameters<typeof move<keyof typeof READ_MOVES, (typeof events)[number]>>[2];
-    const seen = events.map((event) => {
-      state = move(READ_MOVES, "read", state, event);
-      return state;
-    });
-    expect(seen).toEqual(["head", "body", "done", "idle"]);
+    const { idle } = READ_STATES;
+    const seen = [idle.firstByte, idle.firstByte.head, idle.firstByte.head.end, idle.firstByte.head.end.recycle];
+    expect(seen.map(({ name }) => name)).toEqual(["head", "body", "done", "idle"]);
+    expect(seen[3]).toBe(idle);
   });
 
   test("a byte after the end moves nothing: done waits for the connection's word", () => {
-    expect(() => move(READ_MOVES, "read", "done", "firstByte")).toThrow(InvariantError);
+    expect(() => READ_STATES.done.firstByte).toThrow(InvariantError);
   });
 });
 
-describe("WRITE_MOVES", () => {
+describe("WRITE_STATES", () => {
   test("a stopped request can only be followed by a close (RFC 9112 §9.5)", () => {
     expect(Object.keys(WRITE_MOVES.stopped)).toEqual(["close"]);
+    expect(() => WRITE_STATES.stopped.recycle).toThrow(InvariantError);
   });
 
   test("a second request cannot begin before the first is recycled", () => {
-    expect(() => move(WRITE_MOVES, "write", "writing", "begin")).toThrow(/Cannot move the write half by "begin"/);
-    expect(() => move(WRITE_MOVES, "write", "done", "begin")).toThrow(InvariantError);
+    expect(() => WRITE_STATES.writing.begin).toThrow('Cannot move the write half by "begin": it is writing');
+    expect(() => WRITE_STATES.done.begin).toThrow(InvariantError);
   });
 });
 
 describe("every state", () => {
   test("can be closed, and closed again", () => {
-    for (const state of Object.keys(READ_MOVES) as (keyof typeof READ_MOVES)[]) {
-      expect(move(READ_MOVES, "read", state, "close")).toBe("closed");
-    }
-    for (const state of Object.keys(WRITE_MOVES) as (keyof typeof WRITE_MOVES)[]) {
-      expect(move(WRITE_MOVES, "write", state, "close")).toBe("closed");
-    }
+    for (const state of Object.values(READ_STATES)) expect(state.close).toBe(READ_STATES.closed);
+    for (const state of Object.values(WRITE_STATES)) expect(state.close).toBe(WRITE_STATES.closed);
   });
 });
 

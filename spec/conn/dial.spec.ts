@@ -9,10 +9,10 @@ import { Dialer, type DialOptions, type DialTarget, type DialTrace, type UserDia
 import type { Address } from "../../lib/conn/happy-eyeballs.ts";
 import { unixDialer } from "../../lib/conn/unix.ts";
 import { DialError, TimeoutError, TransportClosedError } from "../../lib/errors.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { tempFolder } from "../support/temp-folder.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
 import { quiet, Recorder, until } from "./conduit-contract.ts";
 
 const leaks = checkLeaks();

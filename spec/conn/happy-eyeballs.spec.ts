@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Address, AddressRace, interleave } from "../../lib/conn/happy-eyeballs.ts";
 import type { DialAttempt } from "../../lib/errors.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 
 const six = (n: number): Address => ({ address: `fd00::${n}`, family: 6 });
 const four = (n: number): Address => ({ address: `10.0.0.${n}`, family: 4 });

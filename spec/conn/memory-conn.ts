@@ -12,10 +12,10 @@ import { httpSchemeOf } from "../../lib/message/destination.ts";
 import { Request, type RequestInit } from "../../lib/message/request.ts";
 import type { Response } from "../../lib/message/response.ts";
 import { resolveOptions, type TransportOptions } from "../../lib/options.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { CallTrace, tracerOf } from "../../lib/trace.ts";
 import type { ResponseHead } from "../../lib/wire/parser-events.ts";
 import { writeHead } from "../../lib/wire/request-writer.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
 
 export const get = (init: RequestInit = {}): Request => new Request("http://peer/", init);
 

@@ -12,10 +12,10 @@ import type { Conduit, TlsFacts } from "../../lib/conn/conduit.ts";
 import { Dialer, type DialOptions, type DialTarget, type DialTrace } from "../../lib/conn/dial.ts";
 import { checkTlsOptions, TlsLayer, type TlsOptions } from "../../lib/conn/tls.ts";
 import { TlsError } from "../../lib/errors.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
 import { checkLeaks } from "../support/leak-check.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
 import { quiet, Recorder, until } from "./conduit-contract.ts";
 
 const leaks = checkLeaks();

@@ -177,7 +177,7 @@ describe("an abort", () => {
     await stage.expectNothingLeft();
   });
 
-  test("after the end has no effect, though nobody has read", async () => {
+  test("after the end has no effect, though nobody has read [TestTransportResponseCancelRace]", async () => {
     await using stage = await Stage.open();
     const { signal, abort } = aborter();
     const { call } = await scenario("headers").reach(stage, { signal });
@@ -286,7 +286,7 @@ describe("a request that was aborted disturbs no other", () => {
     expect(stage.peer.accepted).toHaveLength(1);
   });
 
-  test("as the holder of the only slot: it passes to the one who waits", async () => {
+  test("as the holder of the only slot: it passes to the one who waits [TestTransportMaxConnsPerHostDialCancellation]", async () => {
     await using stage = await Stage.open({ maxConnsPerHost: 1 });
     const { signal, abort } = aborter();
     const holder = await scenario("headers").reach(stage, { signal });
@@ -315,7 +315,7 @@ describe("a request that was aborted disturbs no other", () => {
 });
 
 describe("a dial outlives its aborted request", () => {
-  test("as the only such dial of its key, and its connection serves the next", async () => {
+  test("as the only such dial of its key, and its connection serves the next [TestTransportPoolCancelRequestReusesConn]", async () => {
     const { dial, held } = heldDials();
     await using stage = await Stage.open({ dial });
     const { signal, abort } = aborter();

@@ -73,7 +73,7 @@ describe.each(["http", "https"] as const)("an early answer over %s", (scheme) =>
       expect(upload.pulls).toBe(pulls);
     });
 
-    test(`413 that comes behind the poll before a write arrives when the server ${what} (Go issue 11745)`, async () => {
+    test(`413 that comes behind the poll before a write arrives when the server ${what} (Go issue 11745) [TestTransportPrefersResponseOverWriteError]`, async () => {
       const upload = new Upload();
       const call = peer.client.post(peer.url("/up"), { body: upload });
       const conn = await peer.accept();
@@ -128,7 +128,7 @@ describe.each(["http", "https"] as const)("an early answer over %s", (scheme) =>
     await (await next).close();
   });
 
-  test("a keep-alive 200 whose upload does not end within 50 ms costs the connection, not the answer", async () => {
+  test("a keep-alive 200 whose upload does not end within 50 ms costs the connection, not the answer [TestTransportNoReuseAfterEarlyResponse]", async () => {
     const upload = new Upload();
     const call = peer.client.post(peer.url("/up"), { body: upload });
     const conn = await peer.accept();

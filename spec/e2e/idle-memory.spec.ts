@@ -13,8 +13,8 @@ setFlagsFromString("--expose-gc");
 const collect: () => void = runInNewContext("gc");
 
 test.each<[string, RequestInit]>([
-  ["a GET", {}],
-  ["a body in one write", { method: "POST", body: "hello" }],
+  ["a GET [TestTransportGCRequest/NoBody]", {}],
+  ["a body in one write [TestTransportGCRequest/Body]", { method: "POST", body: "hello" }],
   ["a body in slices", { method: "POST", body: "x".repeat(200_000) }],
   ["a body from a factory", { method: "POST", body: () => ["a", "b"] }],
 ])("an idle connection keeps no request, signal, response or async context alive after %s", async (_, init) => {

@@ -39,7 +39,7 @@ async function expectReuse(peer: ScriptedPeer, conn: PeerConn): Promise<void> {
 }
 
 describe("onInformation", () => {
-  test("hears each 1xx in order, before the final answer; without it they pass unheard", async () => {
+  test("hears each 1xx in order, before the final answer; without it they pass unheard [TestTransportIgnore1xxResponses]", async () => {
     await using peer = await scriptedPeer();
     const heard: Information[] = [];
     const call = peer.client.get(peer.url(), { onInformation: (information) => heard.push(information) });
@@ -159,7 +159,7 @@ describe("Expect: 100-continue (RFC 9110 §10.1.1)", () => {
     const start = (peer: ScriptedPeer, init = {}) =>
       peer.client.post(peer.url("/up"), { body: body(), expectContinue: true, ...init });
 
-    test("the body waits for the 100, and the connection lives on", async () => {
+    test("the body waits for the 100, and the connection lives on [TestTransportExpect100ContinueSent]", async () => {
       await using peer = await scriptedPeer({ clock: new SteeredClock() });
       const call = start(peer);
       const conn = await peer.accept();
@@ -173,7 +173,7 @@ describe("Expect: 100-continue (RFC 9110 §10.1.1)", () => {
       await expectReuse(peer, conn);
     });
 
-    test("no 100 comes: the body goes out after expectContinueTimeout, 1 s unless set", async () => {
+    test("no 100 comes: the body goes out after expectContinueTimeout, 1 s unless set [TestTransportExpect100Continue/timeout]", async () => {
       for (const [options, call, ms] of [
         [{}, {}, 1_000],
         [{ expectContinueTimeout: 300 }, {}, 300],
@@ -206,7 +206,7 @@ describe("Expect: 100-continue (RFC 9110 §10.1.1)", () => {
       await (await call).bytes();
     });
 
-    test("a final answer that keeps the connection gets the whole body, so that what follows is framed right (CVE-2024-24791)", async () => {
+    test("a final answer that keeps the connection gets the whole body, so that what follows is framed right (CVE-2024-24791) [TestTransportExpect100Continue200ResponseNoConnClose]", async () => {
       await using peer = await scriptedPeer({ clock: new SteeredClock() });
       const call = start(peer);
       const conn = await peer.accept();
@@ -324,7 +324,7 @@ describe("trailers (RFC 9110 §6.5)", () => {
     expect(res.trailers?.raw).toEqual([]);
   });
 
-  test("of a request: announced first, asked for after the last byte, anew for each sending", async () => {
+  test("of a request: announced first, asked for after the last byte, anew for each sending [TestTrailersClientToServer]", async () => {
     await using peer = await scriptedPeer();
     let asked = 0;
     const upload = [new Upload(), new Upload()];
@@ -544,7 +544,7 @@ describe("the caller's own code runs in the async context of its own call", () =
     expect(seen).toEqual(["first", "second"]);
   });
 
-  test("a dialer, also for a call that waited for another's slot, and for a retry", async () => {
+  test("a dialer, also for a call that waited for another's slot, and for a retry [TestTransportDialContext]", async () => {
     const dialedIn: (string | undefined)[] = [];
     const dial: UserDial = ({ host, port, onread }) => {
       dialedIn.push(store.getStore());

@@ -11,8 +11,8 @@ import { expect, vi } from "vitest";
 import type { CallInit } from "../../lib/client.ts";
 import type { Phase, Response, TraceEvent } from "../../lib/index.ts";
 import type { CallTimeLimits, TransportOptions } from "../../lib/options.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { type PeerConn, type PeerOptions, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
 
 /** A peer, and the clock on which its client lives. */
 export class Stage implements AsyncDisposable {

@@ -360,7 +360,7 @@ describe("a connection dialed for this very request", () => {
     expect(peer.transport.stats()).toMatchObject({ retries: 0, dialed: 1 });
   });
 
-  test("but one that was dialed for another request is (Go issue 70515)", async () => {
+  test("but one that was dialed for another request is (Go issue 70515) [TestTransportIdleConnRacesRequest]", async () => {
     const clock = new SteeredClock();
     let release = (): void => {};
     const held = new Promise<void>((resolve) => {

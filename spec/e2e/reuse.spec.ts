@@ -146,7 +146,7 @@ describe("the next request", () => {
     expect(peer.transport.stats().dialed).toBe(1);
   });
 
-  test("may be the same Request, a hundred times in turn and a hundred at once, whole each time", async () => {
+  test("may be the same Request, a hundred times in turn and a hundred at once, whole each time [TestReuseRequest]", async () => {
     await using peer = await scriptedPeer();
     const request = new Request(peer.url("/same"), { method: "POST", body: "hello" });
     let conn: PeerConn | null = null;
@@ -209,7 +209,7 @@ describe("response.close()", () => {
       await expectReuse(peer, conn);
     });
 
-    test("drains a rest of up to 256 KiB in the background, and then the connection is idle (Go issue 77370)", async () => {
+    test("drains a rest of up to 256 KiB in the background, and then the connection is idle (Go issue 77370) [TestTransportNotReadToEndConnectionReuse/within limit, known length]", async () => {
       const clock = new SteeredClock();
       await using peer = await scriptedPeer({ clock });
       const [res, conn] = await exchange(peer, null, `${length(256 * KIB + 1)}x`);
@@ -221,7 +221,7 @@ describe("response.close()", () => {
       await expectReuse(peer, conn);
     });
 
-    test("closes the connection where more than 256 KiB are known to be left", async () => {
+    test("closes the connection where more than 256 KiB are known to be left [TestTransportNotReadToEndConnectionReuse/over limit, known length]", async () => {
       await using peer = await scriptedPeer();
       const [res, conn] = await exchange(peer, null, `${length(256 * KIB + 2)}x`);
       await close(res);
@@ -229,7 +229,7 @@ describe("response.close()", () => {
       await conn.readToEnd();
     });
 
-    test("closes the connection where chunks go on beyond 256 KiB", async () => {
+    test("closes the connection where chunks go on beyond 256 KiB [TestTransportNotReadToEndConnectionReuse/over limit]", async () => {
       await using peer = await scriptedPeer({ clock: new SteeredClock() });
       const [res, conn] = await exchange(peer, null, CHUNKED + chunk(1));
       await close(res);
@@ -260,7 +260,7 @@ describe("response.close()", () => {
     });
   });
 
-  test("returns at once, and lets no request wait: the next one dials", async () => {
+  test("returns at once, and lets no request wait: the next one dials [TestTransportNotReadToEndConnectionReuse/overlapping requests]", async () => {
     const clock = new SteeredClock();
     await using peer = await scriptedPeer({ clock });
     const [res, conn] = await exchange(peer, null, `${length(10)}x`);
@@ -424,7 +424,7 @@ describe("an idle connection is watched", () => {
     expect(peer.transport.stats().retries).toBe(0);
   });
 
-  test("a FIN that comes with the end of its answer does not harm that", async () => {
+  test("a FIN that comes with the end of its answer does not harm that [TestTransportIssue10457]", async () => {
     await using peer = await scriptedPeer();
     const call = peer.client.get(peer.url());
     const conn = await peer.accept();
@@ -500,7 +500,7 @@ describe("an idle connection is closed by us", () => {
     await expectReuse(peer, conn!);
   });
 
-  test("that time begins anew with each use", async () => {
+  test("that time begins anew with each use [TestTransportIdleConnTimeout]", async () => {
     const clock = new SteeredClock();
     await using peer = await scriptedPeer({ clock, idleConnTimeout: 1_000 });
     const [conn] = await warm(peer);
@@ -512,7 +512,7 @@ describe("an idle connection is closed by us", () => {
     expect(peer.transport.stats().idle).toBe(0);
   });
 
-  test("above maxIdleConnsPerHost", async () => {
+  test("above maxIdleConnsPerHost [TestTransportMaxPerHostIdleConns]", async () => {
     await using peer = await scriptedPeer({ maxIdleConnsPerHost: 2 });
     const calls = [1, 2, 3].map(() => peer.client.get(peer.url()));
     for (const _ of calls) await answer(await peer.accept());
@@ -520,7 +520,7 @@ describe("an idle connection is closed by us", () => {
     expect(peer.transport.stats()).toMatchObject({ idle: 2, busy: 0, closed: { "too-many-idle-per-host": 1 } });
   });
 
-  test("above maxIdleConns, the least recently used of all hosts first", async () => {
+  test("above maxIdleConns, the least recently used of all hosts first [TestTransportMaxIdleConns]", async () => {
     await using transport = new Transport({ maxIdleConns: 2 });
     const client = new Client({ transport });
     await using a = await scriptedPeer();
@@ -542,7 +542,7 @@ describe("an idle connection is closed by us", () => {
     await ask(a, ofA);
   });
 
-  test("by closeIdleConnections(): also what is on loan, when it comes back, until the next request", async () => {
+  test("by closeIdleConnections(): also what is on loan, when it comes back, until the next request [TestTransportCloseIdleConnsThenReturn]", async () => {
     await using peer = await scriptedPeer();
     const [idle] = await warm(peer);
     const lent = peer.client.get(peer.url());
@@ -576,7 +576,7 @@ describe("maxConnsPerHost", () => {
     expect(peer.transport.stats()).toMatchObject({ dialed: 1, idle: 1 });
   });
 
-  test("counts dials: a second request starts none", async () => {
+  test("counts dials: a second request starts none [TestTransportMaxConnsPerHostIncludeDialInProgress]", async () => {
     let dials = 0;
     let release = (): void => {};
     const held = new Promise<void>((resolve) => {
@@ -603,7 +603,7 @@ describe("maxConnsPerHost", () => {
     expect(dials).toBe(1);
   });
 
-  test("a slot whose connection ends passes to who waits, with a dial of its own", async () => {
+  test("a slot whose connection ends passes to who waits, with a dial of its own [TestTransportMaxConnsPerHost]", async () => {
     await using peer = await scriptedPeer({ maxConnsPerHost: 1 });
     const first = peer.client.get(peer.url());
     const second = peer.client.get(peer.url());
@@ -646,7 +646,7 @@ describe("maxConnsPerHost", () => {
 });
 
 describe("a dial and a connection that comes back race for each request (late binding)", () => {
-  test("the one that comes back wins, and the dial's goes into the pool", async () => {
+  test("the one that comes back wins, and the dial's goes into the pool [TestTransportSocketLateBinding]", async () => {
     let dials = 0;
     let release = (): void => {};
     const held = new Promise<void>((resolve) => {

@@ -54,8 +54,8 @@ function expectProxy(env: Env, url: string | undefined, expected: string | null 
 }
 
 describe("environmentProxy() decides as Go does", () => {
-  const cases = GO.map(([name, env, url, expected]) => ({ name, env, url, expected }));
-  test.each(cases)("$name [TestProxyFromEnvironment/$name]", ({ env, url, expected }) => {
+  const cases = GO.map(([name, ...rest]) => [`${name} [TestProxyFromEnvironment/${name}]`, ...rest] as const);
+  test.each(cases)("%s", (_, env, url, expected) => {
     expectProxy(env, url, expected);
   });
 

@@ -3,11 +3,11 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import * as lib from "../../lib/index.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { still, turns, until } from "../support/loop.ts";
 import { type PeerConn, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
 import { against, settled } from "./support.ts";
 
 checkLeaks();

@@ -5,111 +5,15 @@
  * A spec is a line of steps: what the client does, what the peer must see, what it says back.
  */
 
-import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type TlsOptions } from "node:tls";
+import type { TlsOptions } from "node:tls";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { Client, Transport, type TransportOptions } from "../../lib/index.ts";
 import { acceptEncoding } from "../../lib/message/decode.ts";
+import type { SocketPeerConn } from "../../lib/testing/loopback.ts";
+import { type ScriptedPeer as PeerAlone, scriptedPeer as peerAlone } from "../../lib/testing/scripted-peer.ts";
 
 /** One accepted connection. Bytes that came are kept until a step asks for them. */
-export class PeerConn {
-  readonly socket: Socket;
-  #received = Buffer.alloc(0);
-  #ended = false;
-  #wake: (() => void)[] = [];
-  /** Resolves when the socket is wholly closed, however it ended. */
-  readonly closed: Promise<void>;
-
-  constructor(socket: Socket) {
-    this.socket = socket;
-    socket.setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => {
-      this.#received = Buffer.concat([this.#received, chunk]);
-      this.#notify();
-    });
-    socket.on("end", () => {
-      this.#ended = true;
-      this.#notify();
-    });
-    socket.on("error", () => {}); // resets are part of what is scripted; 'close' follows
-    this.closed = new Promise((resolve) => {
-      socket.on("close", () => {
-        this.#ended = true;
-        this.#notify();
-        resolve();
-      });
-    });
-  }
-
-  /** What came and no step has taken, as latin1. */
-  get pending(): string {
-    return this.#received.toString("latin1");
-  }
-
-  /** Whether the client has sent its last byte. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /** Waits for these very bytes, and takes them. */
-  async expect(text: string): Promise<void> {
-    const got = await this.read(Buffer.byteLength(text, "latin1"));
-    if (got !== text) throw new Error(`Peer expected ${JSON.stringify(text)}, got ${JSON.stringify(got)}`);
-  }
-
-  /** Waits for `n` bytes, and takes them, as latin1. */
-  async read(n: number): Promise<string> {
-    await this.#until(() => this.#received.length >= n);
-    return this.#take(n);
-  }
-
-  /** Waits for a whole head, and takes it, its empty line too. */
-  async readHead(): Promise<string> {
-    await this.#until(() => this.#received.includes("\r\n\r\n"));
-    return this.#take(this.#received.indexOf("\r\n\r\n") + 4);
-  }
-
-  /** Waits for the client's last byte, and takes all there is. */
-  async readToEnd(): Promise<string> {
-    while (!this.#ended) await this.#change();
-    return this.#take(this.#received.length);
-  }
-
-  reply(text: string): void {
-    this.socket.write(text, "latin1");
-  }
-
-  /** FIN. */
-  end(): void {
-    this.socket.end();
-  }
-
-  /** RST. */
-  reset(): void {
-    this.socket.resetAndDestroy();
-  }
-
-  async #until(enough: () => boolean): Promise<void> {
-    while (!enough()) {
-      if (this.#ended) throw new Error(`Peer's connection ended; it had ${JSON.stringify(this.pending.slice(0, 500))}`);
-      await this.#change();
-    }
-  }
-
-  #take(n: number): string {
-    const taken = this.#received.toString("latin1", 0, n);
-    this.#received = this.#received.subarray(n);
-    return taken;
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => this.#wake.push(resolve));
-  }
-
-  #notify(): void {
-    for (const resolve of this.#wake.splice(0)) resolve();
-  }
-}
+export type PeerConn = SocketPeerConn;
 
 export interface PeerOptions extends TransportOptions {
   /** Serve TLS with these options; `tls` beside it is the client's. */
@@ -123,45 +27,37 @@ export interface PeerOptions extends TransportOptions {
 export class ScriptedPeer {
   readonly transport: Transport;
   readonly client: Client;
-  readonly #server: Server;
-  readonly #secured: boolean;
+  readonly #peer: PeerAlone<SocketPeerConn>;
   readonly #asksEncoding: boolean;
-  /** Every connection ever accepted, in order. */
-  readonly accepted: PeerConn[] = [];
-  #taken = 0;
-  #wake: (() => void)[] = [];
 
-  constructor(server: Server, secured: boolean, options: TransportOptions, clock: Clock) {
-    this.#server = server;
-    this.#secured = secured;
+  constructor(peer: PeerAlone<SocketPeerConn>, options: TransportOptions, clock: Clock) {
+    this.#peer = peer;
     this.#asksEncoding = options.decompress ?? true;
     this.transport = new Transport(options, clock);
     this.client = new Client({ transport: this.transport });
-    server.on(secured ? "secureConnection" : "connection", (socket: Socket) => {
-      this.accepted.push(new PeerConn(socket));
-      for (const resolve of this.#wake.splice(0)) resolve();
-    });
+  }
+
+  /** Every connection ever accepted, in order. */
+  get accepted(): PeerConn[] {
+    return this.#peer.accepted;
   }
 
   get port(): number {
-    const address = this.#server.address();
-    if (address === null || typeof address === "string") throw new Error("Peer has no port");
-    return address.port;
+    return this.#peer.port;
   }
 
   /** `host:port` as it stands in Host. */
   get authority(): string {
-    return `127.0.0.1:${this.port}`;
+    return this.#peer.authority;
   }
 
   url(path = "/"): string {
-    return `${this.#secured ? "https" : "http"}://${this.authority}${path}`;
+    return this.#peer.url(path);
   }
 
   /** The next connection that no step has taken yet. */
-  async accept(): Promise<PeerConn> {
-    while (this.accepted.length === this.#taken) await new Promise<void>((resolve) => this.#wake.push(resolve));
-    return this.accepted[this.#taken++] as PeerConn; // the loop has just waited for it
+  accept(): Promise<PeerConn> {
+    return this.#peer.accept();
   }
 
   /** The head that a plain request of this client has, `lines` standing where the caller's fields go. */
@@ -174,9 +70,7 @@ export class ScriptedPeer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.transport.destroy();
-    for (const { socket } of this.accepted) socket.destroy();
-    await Promise.all(this.accepted.map(({ closed }) => closed));
-    await new Promise((resolve) => this.#server.close(resolve));
+    await this.#peer.close();
   }
 }
 
@@ -186,12 +80,9 @@ const OWN_ENCODING = /^(range|accept-encoding):/i;
 /** Starts a peer. Use it with `await using`. */
 export async function scriptedPeer(options: PeerOptions = {}): Promise<ScriptedPeer> {
   const { serverTls, unixPath, clock = systemClock, ...transport } = options;
-  const server = serverTls === undefined ? createServer({ allowHalfOpen: true }) : createTlsServer(serverTls);
-  const peer = new ScriptedPeer(server, serverTls !== undefined, transport, clock);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    if (unixPath === undefined) server.listen(0, "127.0.0.1", resolve);
-    else server.listen(unixPath, resolve);
+  const peer = await peerAlone({
+    ...(serverTls === undefined ? {} : { tls: serverTls }),
+    ...(unixPath === undefined ? {} : { path: unixPath }),
   });
-  return peer;
+  return new ScriptedPeer(peer, transport, clock);
 }

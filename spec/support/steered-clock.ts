@@ -7,7 +7,7 @@
  */
 
 import { type Clock, type Deadline, systemClock } from "../../lib/clock.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 
 export class SteeredClock implements Clock {
   readonly #time = new VirtualClock();

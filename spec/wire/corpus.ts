@@ -735,6 +735,21 @@ export const REFUSALS: readonly RefusalCase[] = [
 
   // Fields
   { rule: "a blank before the first field (RFC 9112 §2.2)", bytes: `${OK} A: b\r\n\r\n`, error: "Unexpected space" },
+  {
+    rule: "a TAB before the first field: the status line cannot be folded (RFC 9112 §2.2)",
+    bytes: `${OK}\tA: b\r\n\r\n`,
+    error: "Invalid header token",
+  },
+  {
+    rule: "a TAB before the first field, and a fold behind it (RFC 9112 §2.2)",
+    bytes: `${OK}\tContent-Length: 3\r\nA: b\r\n c\r\n\r\nabc`,
+    error: "Invalid header token",
+  },
+  {
+    rule: "a tab and spaces before the first field, where equal lengths follow (RFC 9112 §2.2)",
+    bytes: `${OK}\t  A: b\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc`,
+    error: "Invalid header token",
+  },
   { rule: "a blank before the colon (RFC 9112 §5.1)", bytes: `${OK}A : b\r\n\r\n`, error: "Invalid header token" },
   { rule: "a field without a colon (RFC 9112 §5)", bytes: `${OK}Abc\r\n\r\n`, error: "Invalid header token" },
   { rule: "an empty name (RFC 9112 §5)", bytes: `${OK}: b\r\n\r\n`, error: "Invalid header token" },

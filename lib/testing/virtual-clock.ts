@@ -1,16 +1,31 @@
 /**
- * Time that only moves when a spec says so. `advance(ms)` fires what becomes due, in order, and lets promises, turns of
- * the clock and the real loop run between; `settle()` lets them run without moving time.
+ * Time that only moves when a test says so. `advance(ms)` fires what becomes due, in order, and lets promises, turns of
+ * the clock and the real loop run between; `settle()` lets them run without moving time. Given to a Transport or a peer
+ * as its clock, it drives every deadline that they set. Lives as long as whoever made it keeps it; owns no timer.
  *
  * It keeps the contract of the Clock that it stands for: a due deadline waits for a poll before it fires, a turn takes
- * one poll after its batch closed, batches are numbered. A "poll" here is one real turn of the loop, after which all
- * microtasks and ticks have run.
+ * one poll after its batch closed, batches are numbered. A "poll" here is a real one, after which all microtasks and
+ * ticks have run.
  */
 
-import { setImmediate } from "node:timers";
-import type { Clock, Deadline } from "../../lib/clock.ts";
+import { type Clock, type Deadline, systemClock } from "../clock.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
+/** The first of January 2026. */
+const EPOCH_MS = 1_767_225_600_000;
+
+/**
+ * A clock that stands still until `advance()`.
+ *
+ * @param epoch what `wallNow()` says at time 0
+ * @example
+ * const clock = virtualClock();
+ * const transport = new Transport({ dial: network.dial }, clock);
+ * await clock.advance(300_000); // five minutes, at once
+ */
+export function virtualClock(epoch = EPOCH_MS): VirtualClock {
+  return new VirtualClock(epoch);
+}
 
 export class VirtualClock implements Clock {
   #now = 0;
@@ -22,7 +37,7 @@ export class VirtualClock implements Clock {
   #asking: ((batch: number) => void)[] = [];
 
   /** @param epoch what `wallNow()` says at time 0 */
-  constructor(epoch = Date.UTC(2026, 0, 1)) {
+  constructor(epoch = EPOCH_MS) {
     this.#epoch = epoch;
   }
 
@@ -84,11 +99,10 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const target = this.#now + ms;
     await this.settle();
-    for (let first = this.#first(); first !== null && first.due <= target; first = this.#first()) {
-      this.#now = Math.max(this.#now, first.due);
+    for (let next = this.nextAt; next !== null && next <= target; next = this.nextAt) {
+      this.moveTo(next);
       await this.settle();
-      const due = [...this.#deadlines].filter((deadline) => deadline.due <= this.#now).sort(inOrder);
-      for (const deadline of due) if (deadline.due <= this.#now) deadline.expire();
+      for (const fire of this.due()) fire();
       await this.settle();
     }
     this.#now = target;
@@ -99,13 +113,40 @@ export class VirtualClock implements Clock {
   async settle(): Promise<void> {
     await poll();
     while (this.#asking.length > 0) {
-      const due = this.#asking;
-      const number = this.#batch++;
-      this.#asking = [];
+      const fire = this.closeBatch();
       await poll();
-      for (const fire of due) fire(number);
+      for (const turn of fire) turn();
       await poll();
     }
+  }
+
+  // ---- for those who drive time themselves, step by step
+
+  /** When the next deadline is due; null when none is armed. */
+  get nextAt(): number | null {
+    return this.#first()?.due ?? null;
+  }
+
+  /** Sets the time, never back, and fires nothing. */
+  moveTo(at: number): void {
+    this.#now = Math.max(this.#now, at);
+  }
+
+  /** What fires the deadlines that are due now, in this order; each does nothing where another has reset it meanwhile. */
+  due(): (() => void)[] {
+    const due = [...this.#deadlines].filter((deadline) => deadline.due <= this.#now).sort(inOrder);
+    return due.map((deadline) => () => {
+      if (deadline.due <= this.#now) deadline.expire();
+    });
+  }
+
+  /** Ends the batch of turns that is open: those in it are to be called one poll later, in this order. */
+  closeBatch(): (() => void)[] {
+    const due = this.#asking;
+    if (due.length === 0) return [];
+    const number = this.#batch++;
+    this.#asking = [];
+    return due.map((fire) => () => fire(number));
   }
 
   /** @internal */
@@ -165,5 +206,5 @@ function inOrder(a: VirtualDeadline, b: VirtualDeadline): number {
 }
 
 function poll(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => systemClock.turn(() => resolve()));
 }

@@ -1,0 +1,55 @@
+/** The public names of `persistconn/testing`; nothing is defined here. */
+
+export type { Conduit, ConduitFacts, ConduitSink } from "../conn/conduit.ts";
+export {
+  type AnswerInit,
+  answerBytes,
+  answers,
+  chunkExtensionFlood,
+  closeCrossingRequest,
+  earlyResponse,
+  endlessBody,
+  garbage,
+  halfClose,
+  hugeHeaders,
+  informationalFlood,
+  inTurn,
+  lateAnswer,
+  neverAnswers,
+  neverReads,
+  resetAfter,
+  resetOnRequest,
+  responseSplitting,
+  slowLoris,
+  staleKeepAlive,
+  truncatedBody,
+  unsolicitedResponse,
+} from "./faults.ts";
+export type { SocketPeerConn } from "./loopback.ts";
+export {
+  type Admission,
+  type ListenOptions,
+  type MemoryNetwork,
+  type MemoryNetworkOptions,
+  memoryNetwork,
+  type PairOptions,
+} from "./memory-network.ts";
+export type { Behaviour, PeerConn } from "./peer-conn.ts";
+export type { PeerRequest } from "./peer-request.ts";
+export {
+  type Cassette,
+  type CassetteBody,
+  type CassetteEntry,
+  type CassetteRequest,
+  type CassetteResponse,
+  type Recorder,
+  type RecorderOptions,
+  ReplayedError,
+  type Replayer,
+  type ReplayerOptions,
+  recorder,
+  replayer,
+  UnmatchedRequestError,
+} from "./recorder.ts";
+export { type ScriptedPeer, type ScriptedPeerOptions, scriptedPeer } from "./scripted-peer.ts";
+export { type VirtualClock, virtualClock } from "./virtual-clock.ts";
