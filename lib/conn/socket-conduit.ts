@@ -235,7 +235,7 @@ export class SocketConduit implements Conduit {
   }
 }
 
-function factsOf(socket: Socket, kind: SocketKind, path: string | undefined): ConduitFacts {
+export function factsOf(socket: Socket, kind: SocketKind, path: string | undefined): ConduitFacts {
   return {
     localAddress: socket.localAddress ?? null,
     localPort: socket.localPort ?? null,
