@@ -11,6 +11,20 @@ const allowed = {
   pool: ["errors"],
   // which proxy, and the tunnel through one
   proxy: ["wire", "conn/conduit", "ip", "errors"],
+  // HTTP/2 on node:http2, behind the seam for protocols that ALPN chose
+  h2: [
+    "conn/async-queue",
+    "wire",
+    "message",
+    "next-protocol",
+    "round-tripper",
+    "outgoing-head",
+    "time-limits",
+    "trace",
+    "clock",
+    "abort",
+    "errors",
+  ],
   // one socket and its two loops
   conn: ["wire", "message", "trace", "clock", "abort", "boundary", "errors"],
   // a round tripper around another: it knows the seam, and no transport
@@ -63,13 +77,30 @@ module.exports = {
       comment: "from Node 22 on, importing it loads undici",
       severity: "error",
       from: { path: "^lib/" },
-      to: { path: "^(node:)?(http|https|http2)$" },
+      to: { path: "^(node:)?(http|https)$" },
+    },
+    {
+      name: "http2-in-h2-only",
+      comment: "types only, there too: it is loaded by the first connection on which h2 was chosen; it loads node:http",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/h2/"] },
+      to: { path: "^(node:)?http2$" },
+    },
+    {
+      name: "nobody-needs-h2",
+      comment: "it is reached by its own subpath, and by nothing else of ours",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/h2/"] },
+      to: { path: "^lib/h2/" },
     },
     {
       name: "pool-and-conn-meet-in-transport",
-      comment: "the transport, its calls and its leases",
+      comment: "the transport, its calls and its leases, and those who hold or make a connection beside them",
       severity: "error",
-      from: { path: "^lib/", pathNot: ["^lib/(pool|(transport|call|lease|way)\\.ts)"] },
+      from: {
+        path: "^lib/",
+        pathNot: ["^lib/(pool|(transport|call|lease|way|held|shared-lease|client-conn|preconnect)\\.ts)"],
+      },
       to: { path: "^lib/pool/" },
     },
     {

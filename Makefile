@@ -82,6 +82,8 @@ leaks: $(WASM) ## a hundred thousand requests with aborts and closes, and what t
 
 nightly: check test ## everything, whole
 	$(MAKE) fuzz RUNS=50000
+	$(MAKE) simulate RUNS=100000
+	$(MAKE) canaries
 	$(MAKE) leaks
 	$(MAKE) articles
 	$(MAKE) interop

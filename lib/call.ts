@@ -19,20 +19,33 @@ import {
   TimeoutError,
   TransportClosedError,
 } from "./errors.ts";
+import type { DialOwner, Held } from "./held.ts";
 import type { Lease } from "./lease.ts";
 import { headersOver } from "./message/headers.ts";
 import type { Request } from "./message/request.ts";
 import type { BodyReader } from "./message/request-body.ts";
 import type { Response } from "./message/response.ts";
-import { type CallTimeLimits, type ResolvedOptions, timeLimitsOf } from "./options.ts";
+import { CALL_TIME_LIMITS, type CallTimeLimits, type ResolvedOptions, timeLimitsOf } from "./options.ts";
 import { outgoingHead } from "./outgoing-head.ts";
+import { NO_CALL, type OwnCall } from "./own-call.ts";
 import type { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
 import { WantConn } from "./pool/want-conn.ts";
 import { needsProbe, probeBody } from "./probe-body.ts";
 import { shouldRetry } from "./retry.ts";
-import { NO_CALL, type OwnCall } from "./round-tripper.ts";
-import { CallTrace, TRACE_CALL, TRACE_DIAL, TRACE_POOL, type TraceOption, type Tracer, tracerOf } from "./trace.ts";
+import type { RoundTripCall } from "./round-tripper.ts";
+import type { Rider, SharedConns } from "./shared-conns.ts";
+import { SharedLease } from "./shared-lease.ts";
+import {
+  CallTrace,
+  lendTrace,
+  TRACE_CALL,
+  TRACE_DIAL,
+  TRACE_POOL,
+  type TraceOption,
+  type Tracer,
+  tracerOf,
+} from "./trace.ts";
 import type { TunnelTrace } from "./tunnel-dial.ts";
 import { authorityOf, type Way, type Ways } from "./way.ts";
 import type { ResponseHead } from "./wire/parser-events.ts";
@@ -47,8 +60,10 @@ export interface CallHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
-  readonly ways: Ways;
-  readonly pool: Pool<Lease, Call>;
+  readonly ways: Pick<Ways, "find" | "findAs" | "checkConnect">;
+  readonly pool: Pool<Held, DialOwner>;
+  /** Where ways are `negotiated`. */
+  readonly shared: SharedConns;
   /** Set when the transport was closed: what the pool tells all who wait. */
   readonly closed: TransportClosedError | null;
   calls: number;
@@ -57,7 +72,10 @@ export interface CallHost {
 
 let lastCallId = 0;
 
-export class Call implements ExchangeCaller {
+/** How often one call may be refused by peers who say that they did nothing with it. */
+const RIDES_MAX = 6;
+
+export class Call implements ExchangeCaller, DialOwner, Rider {
   readonly trace: CallTrace;
   /** Set by `start()` before the call meets the pool. */
   way!: Way;
@@ -68,15 +86,17 @@ export class Call implements ExchangeCaller {
   readonly #reject: (error: unknown) => void;
 
   /** "between": on its way from one station to the next, where a listener may abort it: nobody holds it, so it just ends. */
-  #state: "between" | "waiting" | "sent" | "answered" | "over" = "between";
+  #state: "between" | "waiting" | "sent" | "riding" | "answered" | "over" = "between";
   readonly #limits: Required<CallTimeLimits>;
   #head: WritableHead | null = null;
   /** The body of the next attempt: opened with the call, then again for each retry. */
   #body: BodyReader | null = null;
   /** It was looked at, and there is none: the head says so. */
   #bodyIsEmpty = false;
-  /** One for all attempts; null before the first. */
-  #want: WantConn<Lease, Call> | null = null;
+  /** Its place in the pool's queue, kept for all attempts; null where it never stood there, or waits for a shared one. */
+  #want: WantConn<Held, DialOwner> | null = null;
+  /** Attempts on connections that are shared. */
+  #rides = 0;
   #lease: Lease | null = null;
   #exchange: Exchange | null = null;
   #cancelled = false;
@@ -178,7 +198,10 @@ export class Call implements ExchangeCaller {
   }
 
   /** @throws {LocalProtocolError} the request cannot be sent as it is */
-  #take(way: Way): void {
+  #take(found: Way): void {
+    // What asks for another protocol on this very connection can be asked in HTTP/1.1 only.
+    const plain = found.plain !== null && (this.#request.method === "CONNECT" || this.#request.hasField("upgrade"));
+    const way = plain ? (found.plain as Way) : found; // it was just seen
     this.way = way;
     this.#head = way.heads.write(outgoingHead(this.#request, this.#body));
   }
@@ -229,16 +252,42 @@ export class Call implements ExchangeCaller {
     this.#tracePoolWait();
     if (this.#isOver) return;
     this.#state = "waiting";
-    const want = new WantConn<Lease, Call>(
+    if (!this.way.negotiated || !host.options.keepAlive) return this.ask();
+    host.shared.join(this.way.key, this);
+    this.#watchPoolWait(this.#want);
+  }
+
+  /** Takes its place in the pool's queue. */
+  ask(): void {
+    const want = new WantConn<Held, DialOwner>(
       this.way.key,
       (slot) => this.#given(slot),
-      // The dial made for it failed, or the transport was closed, which the pool says to all in one error.
-      (error) => this.#finish(error === host.closed ? closedError() : error),
+      (error) => this.#askFailed(error),
       this,
     );
     this.#want = want;
-    host.pool.get(want);
+    this.#host.pool.get(want);
     this.#watchPoolWait(want);
+  }
+
+  /** It will ride a connection that others have. */
+  unask(): void {
+    const want = this.#want;
+    this.#want = null;
+    if (want !== null) this.#host.pool.cancel(want);
+  }
+
+  /** The dial made for it failed, or the transport was closed, which the pool says to all in one error. */
+  #askFailed(error: unknown): void {
+    this.#want = null;
+    const told = error === this.#host.closed ? closedError() : error;
+    if (this.way.negotiated) this.#host.shared.failed(this.way.key, this, error);
+    this.#finish(told);
+  }
+
+  /** The dial of another, on which it counted, failed. */
+  rideFailed(error: unknown): void {
+    if (!this.#isOver) this.#finish(error);
   }
 
   #totalTimeout(limit: number): TimeoutError {
@@ -255,17 +304,21 @@ export class Call implements ExchangeCaller {
   }
 
   /** `poolTimeout` runs while the request waits and owns no slot: no dial of its own, and none to come at this turn. */
-  #watchPoolWait(want: WantConn<Lease, Call>): void {
-    if (want.state !== "waiting" || want.dial !== null || this.#host.options.maxConnsPerHost === 0) return;
+  #watchPoolWait(want: WantConn<Held, DialOwner> | null): void {
+    if (this.#state !== "waiting" || this.#poolDeadline !== null) return;
+    if (want !== null && (want.state !== "waiting" || want.dial !== null)) return;
+    // Who waits for a dial of others is bound by that; who waits for room on a connection that stands is not.
+    const bounded = this.#host.options.maxConnsPerHost === 0;
+    if (bounded && (want !== null || !this.#host.shared.hasOpen(this.way.key))) return;
     const { poolTimeout } = this.#limits;
     const left = poolTimeout === 0 ? FOR_EVER_MS : Math.max(1, poolTimeout - this.#poolWaitedMs);
     this.#poolWaitFrom = this.#host.clock.now();
     this.#poolDeadline = this.#host.clock.deadline(left, () => this.#poolWaitedLong(want, poolTimeout), KEEP_ALIVE);
   }
 
-  #poolWaitedLong(want: WantConn<Lease, Call>, limit: number): void {
+  #poolWaitedLong(want: WantConn<Held, DialOwner> | null, limit: number): void {
     const deadline = this.#poolDeadline;
-    if (want.dial !== null) {
+    if (want !== null && want.dial !== null) {
       // It owns a slot by now: the dial of a request that has left. It may lose that again, and then waits as before.
       this.#poolWaitFrom = this.#host.clock.now();
       deadline?.reset(limit);
@@ -287,7 +340,8 @@ export class Call implements ExchangeCaller {
 
   #poolTimedOut(limit: number): void {
     const now = this.#host.clock.wallNow();
-    const { waiting, dialing, busy, idle, oldestBusySince } = this.#host.pool.stateOf(this.way.key);
+    const { dialing, busy, idle, oldestBusySince, ...pool } = this.#host.pool.stateOf(this.way.key);
+    const waiting = pool.waiting + this.#host.shared.waiting(this.way.key);
     const oldestBusyMs = oldestBusySince === null ? null : now - oldestBusySince;
     const held = `${busy} busy${oldestBusyMs === null ? "" : ` (the oldest for ${Math.round(oldestBusyMs)} ms)`}, ${dialing} dialing, ${idle} idle`;
     const text = `Cannot get connection to ${this.#request.destination.origin}: none free within ${limit} ms (option poolTimeout); ${waiting} waiting, ${held}`;
@@ -295,10 +349,16 @@ export class Call implements ExchangeCaller {
   }
 
   /** The pool has a connection for this call: it is sent at once, before anything can happen to it. */
-  #given(slot: Slot<Lease>): void {
+  #given(slot: Slot<Held>): void {
     this.ownsSlot();
-    const lease = slot.conn as Lease; // the pool gives out live connections only
     const { trace } = this;
+    if (slot.conn instanceof SharedLease) {
+      this.#want = null;
+      this.#host.shared.left(this.way.key, this);
+      return this.ride(slot.conn);
+    }
+    const lease = slot.conn as Lease; // the pool gives out live connections only
+    if (this.way.negotiated && this.#host.options.keepAlive) this.#host.shared.plain(this.way.key, this);
     this.#state = "between";
     trace.attempt++;
     trace.assignedAt = this.#host.clock.now();
@@ -316,7 +376,7 @@ export class Call implements ExchangeCaller {
       // The listener has destroyed the transport, and this connection with it: nothing was sent on it.
       if (this.#isOver) return;
       this.#state = "waiting";
-      return this.#host.pool.retry(this.#want as WantConn<Lease, Call>, slot); // it was given through its wait
+      return this.#host.pool.retry(this.#want as WantConn<Held, DialOwner>, slot); // it was given through its wait
     }
     if (this.#isOver) return this.#host.pool.put(slot, null); // as it came
     lease.conn.conduit.ref();
@@ -340,6 +400,102 @@ export class Call implements ExchangeCaller {
     this.#exchange = exchange;
     lease.exchange = exchange;
     lease.conn.roundTrip(exchange);
+  }
+
+  // ---- on a connection that others use too
+
+  /** Sends it at once over a connection that has room. Whoever speaks there keeps signal, deadline and limits from here on. */
+  ride(lease: SharedLease): void {
+    this.ownsSlot();
+    const { trace } = this;
+    this.#state = "between";
+    trace.attempt++;
+    trace.assignedAt = this.#host.clock.now();
+    trace.connection = lease.id;
+    const { served, slot, info } = lease;
+    const reused = served > 0;
+    trace.requestSentAt = -1;
+    if (reused) trace.dnsAt = trace.connectAt = trace.tlsAt = -1;
+    if (trace.mask & TRACE_POOL) {
+      const idleMs = slot.state === "idle" ? Math.max(0, this.#host.clock.wallNow() - slot.since) : null;
+      trace.emit({ type: "pool-assigned", reused, served, idleMs, info: () => info });
+    }
+    if (this.#isOver) return lease.settle(); // the listener has ended it
+    if (lease.state !== "open") return this.#enqueue(); // or the connection
+    lease.board();
+    this.#rides++;
+    this.#state = "riding";
+    const request = this.#ridingRequest();
+    const call = this.#ridingCall();
+    lendTrace(call, trace);
+    let answer: Promise<Response>;
+    try {
+      answer = Promise.resolve(this.inContext(() => lease.conn.roundTrip(request, call)));
+    } catch (error) {
+      answer = Promise.reject(error);
+    }
+    answer.then(
+      (response) => {
+        this.#release();
+        this.answered(response);
+      },
+      (error: unknown) => this.#fellOff(error, lease, reused),
+    );
+  }
+
+  /** The request, with the body that was opened for it where there is no other. */
+  #ridingRequest(): Request {
+    const reader = this.#body;
+    this.#body = null;
+    if (this.#bodyIsEmpty) return this.#request.with({ body: null });
+    if (reader === null) return this.#request;
+    // A factory may have been asked already, by a look at what it gives: it is not asked twice for one sending.
+    if (reader.length === null) return this.#request.with({ body: chunksOf(reader) });
+    reader.destroy();
+    return this.#request;
+  }
+
+  #ridingCall(): RoundTripCall {
+    const { signal, deadline, onInformation } = this.#call;
+    const { trace } = this;
+    const call: RoundTripCall = {};
+    for (const name of CALL_TIME_LIMITS) call[name] = this.#limits[name];
+    if (signal !== undefined) call.signal = signal;
+    if (deadline !== undefined) call.deadline = deadline;
+    if (onInformation !== undefined) {
+      call.onInformation = (information) => this.inContext(() => onInformation(information));
+    }
+    // Who does not take the trace that is lent has its events told as this call's.
+    if (trace.mask !== 0)
+      call.trace = ({ at, call: _, attempt: __, connection: ___, ...detail }) => trace.emit(detail, at);
+    return call;
+  }
+
+  #fellOff(error: unknown, lease: SharedLease, reused: boolean): void {
+    lease.settle();
+    const lost = error instanceof ConnectionClosedError ? error : null;
+    const asked = shouldRetry({
+      cancelled: this.#cancelled,
+      reused,
+      // Who speaks there may have handed fields over and no byte of a body: only its own word says that nothing went.
+      nothingWritten: false,
+      unprocessed: lost?.unprocessed === true,
+      bytesRead: lost?.bytesRead ?? 0,
+      connectionLost: lost !== null,
+      regenerable: this.#request.body?.regenerable ?? true,
+      replayable: this.#request.replayable,
+      replay: this.#host.options.replay,
+      exhausted: this.#rides >= RIDES_MAX,
+    });
+    const decision = asked.retry && this.#host.closed !== null ? NO_RETRY_CLOSED : asked;
+    this.#state = "between";
+    if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
+      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason });
+    }
+    if (this.#isOver) return;
+    if (!decision.retry) return this.#finish(error);
+    this.#host.retries++;
+    this.#enqueue();
   }
 
   /** The body anew for another attempt, opened in the context of the call: a factory is the caller's code. */
@@ -389,7 +545,7 @@ export class Call implements ExchangeCaller {
     this.#tracePoolWait();
     if (this.#isOver) return pool.remove(slot);
     this.#state = "waiting";
-    const want = this.#want as WantConn<Lease, Call>; // there was an attempt, so there was a wait
+    const want = this.#want as WantConn<Held, DialOwner>; // there was an attempt, so there was a wait
     pool.retry(want, slot, this.#exhausted);
     this.#watchPoolWait(want);
   }
@@ -418,7 +574,8 @@ export class Call implements ExchangeCaller {
       case "between":
         return this.#finish(error);
       case "waiting":
-        this.#host.pool.cancel(this.#want as WantConn<Lease, Call>); // set while it waits
+        if (this.#want !== null) this.#host.pool.cancel(this.#want);
+        if (this.way.negotiated) this.#host.shared.left(this.way.key, this);
         return this.#finish(error);
       case "sent":
       case "answered":
@@ -454,10 +611,26 @@ export function closedError(): TransportClosedError {
   return new TransportClosedError("Cannot send request: the transport is closed", { safeToRetry: true });
 }
 
+/** What is left of an opened body, as a request's body: leaving it early destroys it, begun or not. */
+function chunksOf(reader: BodyReader): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        const value = await reader.next();
+        return value === null ? { done: true, value: undefined } : { done: false, value };
+      },
+      async return() {
+        reader.destroy();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+}
+
 const NO_RETRY_CLOSED = { retry: false, reason: "the transport is closed" } as const;
 
 /** Reports a dial on the trace of the call that asked for it, and stamps its timings while it waits. */
-export function dialTrace(call: Call): TunnelTrace {
+export function dialTrace(call: DialOwner): TunnelTrace {
   const { trace } = call;
   const dialing = trace.mask & TRACE_DIAL;
   return {
@@ -500,6 +673,6 @@ export function dialTrace(call: Call): TunnelTrace {
 }
 
 /** Asked anew after each word to a listener, which may do anything. */
-export function isClosed(slot: Slot<Lease>): boolean {
+export function isClosed(slot: Slot<Held>): boolean {
   return slot.state === "closed";
 }

@@ -22,7 +22,7 @@ export interface ErrorFacts {
   attempt?: number;
   /** Whether the connection had been in the pool before, or was dialed for another request. */
   reused?: boolean;
-  /** Bytes of this request handed to the socket in this attempt. */
+  /** Bytes of this request handed to the socket in this attempt; over HTTP/2 the head counts as HTTP/1.1 would write it. */
   bytesSubmitted?: number;
   /** Bytes of this request that the kernel surely took in this attempt. */
   bytesAccepted?: number;
@@ -33,6 +33,11 @@ export interface ErrorFacts {
    * (RFC 9110 §9.2.2) or carries an Idempotency-Key and no byte of a response came.
    */
   safeToRetry?: boolean;
+  /**
+   * True where the peer has said that it did nothing with the request, or nobody handed it over: a protocol of
+   * `nextProtocols` says so (HTTP/2: REFUSED_STREAM, GOAWAY, RFC 9113 §8.7), and then any request may go again.
+   */
+  unprocessed?: boolean;
 }
 
 /** The phases of one exchange, as they stand in errors, time-outs and traces. */
@@ -60,6 +65,7 @@ const FACT_NAMES = [
   "bytesAccepted",
   "bytesRead",
   "safeToRetry",
+  "unprocessed",
 ] as const satisfies readonly (keyof ErrorFacts)[];
 type FactName = (typeof FACT_NAMES)[number];
 
@@ -76,6 +82,7 @@ export abstract class HttpError extends Error {
   declare bytesAccepted?: number;
   declare bytesRead?: number;
   declare safeToRetry?: boolean;
+  declare unprocessed?: boolean;
 
   constructor(message: string, facts: ErrorFacts = {}) {
     super(message, "cause" in facts ? { cause: facts.cause } : undefined);

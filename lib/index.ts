@@ -1,7 +1,9 @@
 /** The public names; nothing is defined here. */
 
 export { type AddressKind, addressKind, denyLinkLocalAddresses, denyPrivateAddresses } from "./address-policy.ts";
+export { errSkipAltProtocol } from "./alternates.ts";
 export { type CallInit, type CallOptions, Client, type ClientOptions, type RequestInput } from "./client.ts";
+export { ClientConn, type ClientConnOptions } from "./client-conn.ts";
 export type { Clock, Deadline } from "./clock.ts";
 export type { UserDial, UserDialTarget } from "./conn/dial.ts";
 export type { TlsOptions } from "./conn/tls.ts";
@@ -38,6 +40,12 @@ export { Request, type RequestInit, type RequestLike } from "./message/request.t
 export type { BodyInit } from "./message/request-body.ts";
 export { type ConnectionInfo, Response, type ResponseInit } from "./message/response.ts";
 export type { Timings } from "./message/timings.ts";
+export type {
+  NextProtocol,
+  NextProtocolConn,
+  NextProtocolConnection,
+  NextProtocolSettings,
+} from "./next-protocol.ts";
 export type { CallTimeLimits, ProxyConnectResponse, ProxyOption, TransportOptions } from "./options.ts";
 export {
   type Environment,

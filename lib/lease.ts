@@ -12,6 +12,7 @@ import type { Exchange } from "./conn/exchange.ts";
 import type { Handover } from "./conn/handover.ts";
 import { type ConnOwner, PersistConn } from "./conn/persist-conn.ts";
 import { type CloseReason, ConnectionClosedError, type TimeoutError } from "./errors.ts";
+import { type Held, nextConnectionId } from "./held.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Slot } from "./pool/slot.ts";
 import { TRACE_POOL } from "./trace.ts";
@@ -43,22 +44,20 @@ const EARLY_ENDS: Readonly<Partial<Record<CloseReason, string>>> = {
   "server-closed-idle": "the server closed the connection before the request",
 };
 
-let lastConnectionId = 0;
-
-export class Lease implements ConnOwner {
-  readonly slot: Slot<Lease>;
+export class Lease implements ConnOwner, Held {
+  readonly slot: Slot<Held>;
   readonly conn: PersistConn;
   readonly #host: LeaseHost;
   exchange: Exchange | null = null;
   /** Its key, for people. */
   readonly shownKey: string;
 
-  constructor(host: LeaseHost, slot: Slot<Lease>, conduit: Conduit, { target, proxy, shownKey }: Way) {
+  constructor(host: LeaseHost, slot: Slot<Held>, conduit: Conduit, { target, proxy, shownKey }: Way) {
     this.shownKey = shownKey;
     this.#host = host;
     this.slot = slot;
     this.conn = new PersistConn({
-      id: ++lastConnectionId,
+      id: nextConnectionId(),
       conduit,
       clock: host.clock,
       owner: this,
@@ -71,6 +70,14 @@ export class Lease implements ConnOwner {
       peer: peerOf(target),
       ...(proxy === null ? {} : { proxy: proxy.shown }),
     });
+  }
+
+  get id(): number {
+    return this.conn.id;
+  }
+
+  close(reason: CloseReason, error?: unknown): void {
+    this.conn.close(reason, error);
   }
 
   /** In the pool from now on: keeps no process alive, and expires in `ms` (0: never). */

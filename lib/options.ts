@@ -10,35 +10,12 @@ import type { UserDial } from "./conn/dial.ts";
 import type { TlsOptions } from "./conn/tls.ts";
 import type { Headers, HeadersInit } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
+import type { NextProtocol } from "./next-protocol.ts";
+import type { CallTimeLimits } from "./time-limits.ts";
 import type { TraceGroup, TraceOption } from "./trace.ts";
 import { LENIENT_NAMES, type LenientOptions } from "./wire/lenient.ts";
 
-/** Time limits that may be set for the transport and again for one call. */
-export interface CallTimeLimits {
-  /** The kernel takes no byte of what waits to be written. Default 60 s. TimeoutError, phase write. */
-  writeTimeout?: number;
-  /**
-   * From the moment the request is wholly handed over to the head of the final response; absolute. Default 300 s.
-   * TimeoutError, phase headers.
-   */
-  responseHeaderTimeout?: number;
-  /** How long a body waits for `100 Continue` before it is sent all the same. Default 1 s, as Go's DefaultTransport. */
-  expectContinueTimeout?: number;
-  /** No byte of the body arrives, while somebody would take it. Default 300 s. TimeoutError, phase body. */
-  bodyTimeout?: number;
-  /**
-   * Bytes of the body wait and nobody ever read, or nobody took the connection that a 101 or CONNECT handed over: warns,
-   * naming the request, and closes. Default 60 s. TimeoutError, phase unread-body, for a later reader.
-   */
-  unreadBodyTimeout?: number;
-  /**
-   * Bytes of the body wait and the reader that began takes none: warns and closes. Default 10 min. TimeoutError, phase
-   * stalled-reader.
-   */
-  stalledReaderTimeout?: number;
-  /** Waiting for a connection while the request owns none, over all attempts. Default 30 s. PoolTimeoutError. */
-  poolTimeout?: number;
-}
+export type { CallTimeLimits } from "./time-limits.ts";
 
 export interface TransportOptions extends CallTimeLimits {
   /** DNS and all addresses of one dial. Default 10 s. TimeoutError, phase dns or connect. */
@@ -128,6 +105,11 @@ export interface TransportOptions extends CallTimeLimits {
   onProxyConnectResponse?: (response: ProxyConnectResponse) => void | Promise<void>;
   /** From the connection to the proxy to the tunnel: CONNECT or SOCKS, and your functions. Default 60 s, as Go. TimeoutError, phase proxy. */
   proxyConnectTimeout?: number;
+  /**
+   * Protocols to offer by ALPN before http/1.1, in this order, and who speaks each: `{ h2: h2() }` with the h2 of
+   * `persistconn/h2`. Of `https` targets, through tunnels too. Go's TLSNextProto. Default: none.
+   */
+  nextProtocols?: Readonly<Record<string, NextProtocol>>;
   /** Hears what happens on every call, dial and connection: a function, or `{ groups, on }`. Default: none. */
   trace?: TraceOption;
 }
@@ -164,6 +146,7 @@ type Kind =
   | "policy"
   | "proxy"
   | "fields"
+  | "protocols"
   | "lenient";
 
 /** Every option of a Transport, and what it must be. */
@@ -204,6 +187,7 @@ export const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   proxyConnectHeader: "fields",
   onProxyConnectResponse: "function",
   proxyConnectTimeout: "duration",
+  nextProtocols: "protocols",
   trace: "trace",
 };
 
@@ -233,6 +217,7 @@ export const CALL_KINDS: Readonly<Record<string, Kind>> = {
   timeout: "duration",
   trace: "trace",
   onInformation: "function",
+  onStateChange: "function",
   tls: "object",
   writeTimeout: "duration",
   responseHeaderTimeout: "duration",
@@ -254,6 +239,7 @@ type Absent =
   | "allowAddress"
   | "proxyConnectHeader"
   | "onProxyConnectResponse"
+  | "nextProtocols"
   | "trace";
 
 /** The options with every default in its place. */
@@ -301,6 +287,7 @@ export const DEFAULTS: ResolvedOptions = {
   allowAddress: undefined,
   proxyConnectHeader: undefined,
   onProxyConnectResponse: undefined,
+  nextProtocols: undefined,
   trace: undefined,
 };
 
@@ -317,6 +304,10 @@ export function resolveOptions(options: TransportOptions): ResolvedOptions {
     if (value === undefined) continue;
     checkOption(name, KINDS[name as keyof TransportOptions], value); // hasOwn has just said that it is one of them
     resolved[name] = value;
+  }
+  const tls = resolved["tls"] as TlsOptions | undefined; // an object, as was checked
+  if (resolved["nextProtocols"] !== undefined && tls?.ALPNProtocols !== undefined) {
+    throw new TypeError("Options nextProtocols and tls.ALPNProtocols exclude each other: both say what is offered");
   }
   return resolved as ResolvedOptions; // every name of DEFAULTS is there, and every other was checked against KINDS
 }
@@ -404,6 +395,17 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
           throw unknownOption(`lenient.${flag}`, LENIENT_NAMES, "lenient.");
         }
         if (on !== undefined && typeof on !== "boolean") throw wrongType(`lenient.${flag}`, "a boolean", on);
+      }
+      return;
+    case "protocols":
+      if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
+      for (const [protocol, speaks] of Object.entries(value)) {
+        if (protocol === "" || protocol.length > 255 || protocol === "http/1.1") {
+          throw new TypeError(
+            `Option ${name} must have names of protocols other than http/1.1: it has ${JSON.stringify(protocol)}`,
+          );
+        }
+        if (typeof speaks !== "function") throw wrongType(`${name}.${protocol}`, "a function", speaks);
       }
       return;
     case "object":

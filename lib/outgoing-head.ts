@@ -3,17 +3,18 @@
  * the transport and `writeRequest`, so that both write the same head.
  */
 
+import { httpSchemeOf } from "./message/destination.ts";
 import type { Request } from "./message/request.ts";
 import type { BodyReader } from "./message/request-body.ts";
 import type { OutgoingHead } from "./wire/request-writer.ts";
 
 /** @param body this sending of the request's body; null when there is none */
 export function outgoingHead(request: Request, body: BodyReader | null): OutgoingHead {
-  const { scheme, authority, hostPort } = request.destination;
+  const { authority, hostPort } = request.destination;
   const { method, target } = request;
   return {
     method,
-    scheme,
+    scheme: httpSchemeOf(request.destination),
     // Of a CONNECT that is sent to one host for another, the other's (RFC 9112 §3.2.3).
     authority: method === "CONNECT" && target !== hostPort ? target : authority,
     target,

@@ -17,6 +17,8 @@ export interface FailedAttempt {
   readonly reused: boolean;
   /** No byte of this request was handed to the kernel. */
   readonly nothingWritten: boolean;
+  /** The peer has said that it did not look at the request (RFC 9113 §8.7). */
+  readonly unprocessed?: boolean;
   /** Bytes of a response that came. */
   readonly bytesRead: number;
   /** The connection ended or broke; false for a time limit, a broken protocol or a body's own error. */
@@ -50,6 +52,12 @@ export function shouldRetry(a: FailedAttempt): RetryDecision {
   if (a.cancelled) return no("the call was cancelled");
   // A time limit, a protocol error and a failing body would fail again, or hide a fault that the caller must know.
   if (!a.connectionLost) return no("the failure was not a lost connection");
+  if (a.unprocessed === true) {
+    if (a.exhausted) return no("it was refused too often");
+    if (!a.regenerable) return no("the body cannot be made again");
+    // As good as nothing written, whatever the method and however new the connection.
+    return yes("the peer has not processed it");
+  }
   // A connection made for this request and lost at once says something about the server, not about a stale pool.
   if (!a.reused) return no("the connection was dialed for this request");
   if (a.exhausted) return no("the last attempt was the final fresh connection");

@@ -7,9 +7,9 @@
 
 import type { TlsOptions } from "./conn/tls.ts";
 import type { Headers } from "./message/headers.ts";
-import { Request } from "./message/request.ts";
+import type { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
-import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall } from "./options.ts";
+import type { CallTimeLimits } from "./time-limits.ts";
 import type { TraceOption } from "./trace.ts";
 
 /** One HTTP transaction: the one seam. Caching, recording, retry policies and mocks are RoundTrippers around another. */
@@ -54,34 +54,4 @@ export interface RoundTripCall extends CallTimeLimits {
    * Default: the transport's. TlsError.
    */
   tls?: TlsOptions;
-}
-
-/** The options of one call, each set to something: what a prototype brings along is not the caller's. */
-export interface OwnCall extends CallTimeLimits {
-  signal: AbortSignal | undefined;
-  deadline: CallDeadline | undefined;
-  trace: TraceOption | undefined;
-  onInformation: RoundTripCall["onInformation"];
-  tls: TlsOptions | undefined;
-}
-
-export const NO_CALL: OwnCall = Object.freeze({
-  signal: undefined,
-  deadline: undefined,
-  trace: undefined,
-  onInformation: undefined,
-  tls: undefined,
-});
-/** The options of roundTrip(). */
-export const ROUND_TRIP_NAMES: readonly string[] = [...Object.keys(NO_CALL), ...CALL_TIME_LIMITS];
-
-/** What the caller owns of the options, checked. A body that can be read once is given up where they are refused. */
-export function ownCall(request: Request, call: RoundTripCall): OwnCall {
-  try {
-    checkCall(call, ROUND_TRIP_NAMES);
-  } catch (error) {
-    if (request instanceof Request) request.body?.discard(error);
-    throw error;
-  }
-  return { ...NO_CALL, ...call, signal: call.signal ?? undefined };
 }

@@ -214,6 +214,18 @@ const GROUP_OF: Record<TraceDetail["type"], number> = {
   "body-sent": TRACE_BODY,
 };
 
+const lent = new WeakMap<object, CallTrace>();
+
+/** Lets whoever carries a call on write into its trace: stamps, and events as its own. `call` is what it is given. */
+export function lendTrace(call: object, trace: CallTrace): void {
+  lent.set(call, trace);
+}
+
+/** The trace that came along with a call, or null. */
+export function lentTrace(call: object | undefined): CallTrace | null {
+  return call === undefined ? null : (lent.get(call) ?? null);
+}
+
 /** The stamps of one call; -1 where it did not happen. Written by the station that each is named for. */
 export class CallTrace {
   readonly id: number;

@@ -8,23 +8,37 @@
  * Go net/http Transport.
  */
 
+import { Alternates } from "./alternates.ts";
 import { detached } from "./boundary.ts";
 import { Call, type CallHost, closedError, dialTrace, FOR_EVER_MS, isClosed, KEEP_ALIVE } from "./call.ts";
+import {
+  CLIENT_CONN_NAMES,
+  type ClientConn,
+  type ClientConnHost,
+  type ClientConnOptions,
+  openClientConn,
+} from "./client-conn.ts";
 import { type Clock, type Deadline, systemClock } from "./clock.ts";
-import { Dialer, type Dialing } from "./conn/dial.ts";
+import { type Dialed, Dialer, type Dialing, NegotiatedStream } from "./conn/dial.ts";
 import type { Exchange } from "./conn/exchange.ts";
 import type { Handover } from "./conn/handover.ts";
-import { type CloseReason, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
+import type { TlsOptions } from "./conn/tls.ts";
+import { type CloseReason, DialError, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
+import type { DialOwner, Held } from "./held.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
-import { type ResolvedOptions, resolveOptions, type TransportOptions } from "./options.ts";
+import { checkCall, checkOption, type ResolvedOptions, resolveOptions, type TransportOptions } from "./options.ts";
+import { NO_CALL, type OwnCall, ownCall } from "./own-call.ts";
 import { IdleLessons, type LearnedIdle } from "./pool/idle-lessons.ts";
-import { Pool } from "./pool/pool.ts";
+import { Pool, slowDialMs } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
-import { NO_CALL, ownCall, type RoundTripCall, type RoundTripper } from "./round-tripper.ts";
-import { TRACE_CONN, TRACE_DIAL, TRACE_POOL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
+import { preconnect } from "./preconnect.ts";
+import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
+import { SharedConns } from "./shared-conns.ts";
+import { type SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
+import { CallTrace, TRACE_CONN, TRACE_DIAL, TRACE_POOL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
 import { TunnelDial, type TunnelTrace } from "./tunnel-dial.ts";
 import { type Way, Ways } from "./way.ts";
 
@@ -65,8 +79,54 @@ export class Transport implements RoundTripper {
     return new Promise((resolve, reject) => {
       const own = call === undefined ? NO_CALL : ownCall(request, call);
       if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
-      new Call(this.#core, request, own, resolve, reject).start();
+      const carry = () => new Call(this.#core, request, own, resolve, reject).start();
+      const alternate = this.#core.alternates.for(request);
+      if (alternate === null) carry();
+      else
+        this.#core
+          .carryBy(alternate, request, own)
+          .then((answer) => (answer === null ? carry() : resolve(answer)), reject);
     });
+  }
+
+  /**
+   * Has all requests of a scheme carried by another RoundTripper: of `file:` or `memory:`, or of http and https in place of
+   * this transport. It may throw `errSkipAltProtocol`, and then this transport carries the request by itself. URLs of the
+   * scheme make Requests from then on, in the whole program; a redirect never leads to one.
+   *
+   * @param scheme in lower case, without the colon
+   * @throws {TypeError} it is registered already, or is none
+   * @see Go net/http Transport.RegisterProtocol
+   */
+  registerProtocol(scheme: string, roundTripper: RoundTripper): void {
+    this.#core.alternates.register(scheme, roundTripper);
+  }
+
+  /**
+   * Dials one connection that is the caller's alone: outside of the pool, until it is closed. Addresses, proxies and TLS
+   * are this transport's.
+   *
+   * @param url where it leads; its path means nothing
+   * @throws (rejects) as a request that needs a dial; the signal's reason
+   * @see Go net/http Transport.NewClientConn
+   */
+  async newClientConn(url: string | URL, options: ClientConnOptions = {}): Promise<ClientConn> {
+    checkCall(options, CLIENT_CONN_NAMES);
+    return openClientConn(this.#core, await this.#core.wayTo(url, options.tls), options);
+  }
+
+  /**
+   * Dials until `n` connections to an origin stand idle, as far as maxConnsPerHost, maxIdleConnsPerHost and maxIdleConns
+   * allow. One that many requests share (HTTP/2) is enough.
+   *
+   * @returns how many stand
+   * @throws (rejects) {DialError} none does; as a request that needs a dial
+   */
+  async preconnect(url: string | URL, n = 1): Promise<number> {
+    checkOption("n", "count", n);
+    const core = this.#core;
+    const way = await core.wayTo(url);
+    return preconnect(core, way, new CallTrace(0, core.clock, core.tracer, tracerOf(undefined)), n);
   }
 
   /**
@@ -111,16 +171,18 @@ export class Transport implements RoundTripper {
 }
 
 /** What a transport is made of, as its calls and connections see it. */
-class Core implements CallHost, LeaseHost {
+class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
   readonly ways: Ways;
-  readonly pool: Pool<Lease, Call>;
+  readonly pool: Pool<Held, DialOwner>;
   readonly #lessons: IdleLessons | null;
+  readonly shared: SharedConns;
+  readonly alternates: Alternates;
   readonly #dialer: Dialer;
-  readonly #dials = new Map<Slot<Lease>, DialInProgress>();
-  readonly #leases = new Set<Lease>();
+  readonly #dials = new Map<Slot<Held>, DialInProgress>();
+  readonly #leases = new Set<Held>();
   readonly #handedOver = new Set<Handover>();
   /** Origins that were warned about an unread body; one warning each. */
   readonly #warned = new Set<string>();
@@ -138,6 +200,8 @@ class Core implements CallHost, LeaseHost {
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
     this.#lessons = options.learnIdleTimeout ? new IdleLessons() : null;
+    this.shared = new SharedConns(clock);
+    this.alternates = new Alternates(clock);
     this.pool = new Pool(
       {
         maxConnsPerHost: options.maxConnsPerHost,
@@ -154,22 +218,43 @@ class Core implements CallHost, LeaseHost {
         abandonDial: (slot) => this.#abandon(slot),
         detachDial: (slot) => this.#dials.get(slot)?.detach(),
         attachDial: (slot) => this.#dials.get(slot)?.attach(),
-        idle: (slot, ms) => (slot.conn as Lease).idle(ms), // an idle slot has its connection
+        idle: (slot, ms) => (slot.conn as Held).idle(ms), // an idle slot has its connection
         passedOver: ({ conn }, { target: { trace } }, idleMs, closesAfterMs) => {
           if (!(trace.mask & TRACE_POOL)) return;
-          const { id } = (conn as Lease).conn; // an idle slot has its connection
+          const { id } = conn as Held; // an idle slot has its connection
           trace.emit({ type: "connection-passed-over", id, idleMs, closesAfterMs });
         },
-        close: (lease, _slot, reason) => lease.conn.close(reason),
+        close: (lease, _slot, reason) => lease.close(reason),
       },
       { lessons: this.#lessons },
     );
   }
 
+  /** @returns null where the other passes it on */
+  async carryBy(alternate: RoundTripper, request: Request, own: OwnCall): Promise<Response | null> {
+    this.calls++;
+    const refusal = this.closed !== null ? closedError() : own.signal?.aborted ? own.signal.reason : null;
+    if (refusal !== null) {
+      request.body?.discard(refusal);
+      throw refusal;
+    }
+    const answer = await this.alternates.carry(alternate, request, own);
+    if (answer === null) this.calls--; // it is counted where it is carried
+    return answer;
+  }
+
+  /** @throws (rejects) {LocalProtocolError} no URL; {TransportClosedError}; whatever a function for the proxy throws */
+  async wayTo(url: string | URL, tls?: TlsOptions): Promise<Way> {
+    const { destination } = new Request(url);
+    const way = await (tls === undefined ? this.ways.find(destination) : this.ways.findAs(tls, destination));
+    if (this.closed !== null) throw closedError();
+    return way;
+  }
+
   // ---- dialing
 
   /** Dials for a slot. The call is the one that asked; the dial may outlive it and serve another. */
-  #dial(slot: Slot<Lease>, call: Call): void {
+  #dial(slot: Slot<Held>, call: DialOwner): void {
     call.ownsSlot();
     const { way, trace } = call;
     const { target, proxy } = way;
@@ -180,22 +265,35 @@ class Core implements CallHost, LeaseHost {
       trace.emit({ type: "dial-start", host, port, ...(proxy === null ? {} : { proxy: proxy.shown }) });
     }
     if (isClosed(slot)) return; // nobody else wants it
-    const dialing = call.inContext(() => this.#startDial(way, dial.abort.signal, dialTrace(call)));
+    const dialing = call.inContext(() => this.startDial(way, dial.abort.signal, dialTrace(call)));
     dial.begun(dialing);
     dialing.promise.then(
-      (conduit) => {
-        if (!this.#dials.has(slot)) return conduit.destroy(); // abandoned while its success was on the way
+      (dialed) => {
+        if (!this.#dials.has(slot)) return dialed.destroy(); // abandoned while its success was on the way
+        let lease: Lease | SharedLease;
+        try {
+          // Its loops will serve others.
+          lease = detached(() =>
+            dialed instanceof NegotiatedStream ? speak(this, slot, dialed, way) : new Lease(this, slot, dialed, way),
+          );
+        } catch (error) {
+          dialed.destroy(); // who was to speak its protocol cannot
+          this.#ended(slot);
+          this.#dialsFailed++;
+          return this.pool.dialFailed(slot, error as Error); // whatever a function of the caller's threw
+        }
         this.#dialed++;
-        const lease = detached(() => new Lease(this, slot, conduit, way)); // its loops will serve others
         dial.lease = lease;
         this.#leases.add(lease);
         if (trace.mask & TRACE_DIAL) {
-          const { localAddress, localPort } = conduit.facts;
-          trace.emit({ type: "dial-done", id: lease.conn.id, localAddress, localPort });
+          const { localAddress, localPort } = dialed.facts;
+          trace.emit({ type: "dial-done", id: lease.id, localAddress, localPort });
         }
         // It is read from here on, and given out a full poll later: bytes that were in our kernel by then came before the
-        // request did, so they are no answer to it, and close the connection (RFC 9112 §9.2).
-        this.clock.turn(() => this.#dialedBefore(slot, lease));
+        // request did, so they are no answer to it, and close the connection (RFC 9112 §9.2). Where ALPN chose another
+        // protocol than HTTP/1.1, its server may speak first (RFC 9113 §3.4), and answers say themselves what they answer.
+        if (lease instanceof Lease) this.clock.turn(() => this.#dialedBefore(slot, lease));
+        else this.#share(slot, lease);
       },
       (error: unknown) => {
         if (!this.#ended(slot)) return;
@@ -209,27 +307,36 @@ class Core implements CallHost, LeaseHost {
   }
 
   /** A poll has passed since the dial was done. */
-  #dialedBefore(slot: Slot<Lease>, lease: Lease): void {
+  #dialedBefore(slot: Slot<Held>, lease: Lease): void {
     if (!this.#ended(slot)) return; // abandoned meanwhile, and closed with that
     const { closeReason } = lease.conn;
     if (closeReason === null) this.pool.dialed(slot, lease);
     else this.pool.dialFailed(slot, lease.lostEarly(closeReason));
   }
 
-  #startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing {
+  /** Those who wait for the key ride it too, unless every request is to have a connection of its own. */
+  #share(slot: Slot<Held>, lease: SharedLease): void {
+    if (!this.#ended(slot)) return; // abandoned by a listener, and closed with that
+    const deliver = () => this.pool.dialed(slot, lease, true);
+    if (this.options.keepAlive) this.shared.opened(slot.key, lease, deliver);
+    else deliver();
+    lease.settle();
+  }
+
+  startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing<Dialed> {
     const { proxy } = way;
-    if (proxy === null || !way.tunnel) return this.#dialer.start(way.target, signal, trace);
+    if (proxy === null || !way.tunnel) return this.#dialer.negotiate(way.target, signal, trace);
     return new TunnelDial(this.#dialer, this.clock, this.options, { ...way, proxy }, signal, trace);
   }
 
-  #ended(slot: Slot<Lease>): boolean {
+  #ended(slot: Slot<Held>): boolean {
     this.#dials.get(slot)?.ended();
     return this.#dials.delete(slot);
   }
 
-  #abandon(slot: Slot<Lease>): void {
+  #abandon(slot: Slot<Held>): void {
     const dial = this.#dials.get(slot);
-    dial?.lease?.conn.close("dial-unwanted");
+    dial?.lease?.close("dial-unwanted");
     this.#ended(slot);
     dial?.abort.abort();
   }
@@ -269,6 +376,34 @@ class Core implements CallHost, LeaseHost {
     this.#lessons.closed(slot.key, shownKey, now - slot.since, now);
   }
 
+  sharedChanged(lease: SharedLease): void {
+    this.shared.changed(lease.slot.key, lease);
+  }
+
+  sharedIdle(lease: SharedLease): void {
+    this.pool.put(lease.slot, null);
+  }
+
+  sharedClaimed(lease: SharedLease): void {
+    this.pool.claim(lease.slot);
+  }
+
+  sharedParked(lease: SharedLease): void {
+    if (this.tracer.mask & TRACE_POOL) this.emit(lease, { type: "connection-idle" });
+  }
+
+  sharedExpired(lease: SharedLease): void {
+    this.pool.expire(lease.slot);
+  }
+
+  sharedClosed(lease: SharedLease, reason: CloseReason): void {
+    this.#leases.delete(lease);
+    this.#closes[reason] = (this.#closes[reason] ?? 0) + 1;
+    if (this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
+    if (this.#dials.has(lease.slot)) return; // the slot is still its dial's
+    this.pool.remove(lease.slot);
+  }
+
   leaseHandedOver(lease: Lease, handover: Handover): void {
     this.#leases.delete(lease);
     this.#handedOver.add(handover);
@@ -282,8 +417,8 @@ class Core implements CallHost, LeaseHost {
   }
 
   /** Tells the transport's own listener what happens between calls. */
-  emit(lease: Lease, detail: TraceDetail): void {
-    this.tracer.emit({ ...detail, at: this.clock.now(), call: null, attempt: 0, connection: lease.conn.id });
+  emit(lease: Held, detail: TraceDetail): void {
+    this.tracer.emit({ ...detail, at: this.clock.now(), call: null, attempt: 0, connection: lease.id });
   }
 
   leaseUnread(exchange: Exchange, error: TimeoutError): void {
@@ -304,6 +439,7 @@ class Core implements CallHost, LeaseHost {
   close(): Promise<void> {
     if (this.closed === null) {
       this.closed = closedError();
+      this.shared.close(closedError);
       this.pool.close(this.closed);
       this.#dialer.close();
       this.ways.forgetSessions();
@@ -314,7 +450,7 @@ class Core implements CallHost, LeaseHost {
   destroy(reason: unknown): Promise<void> {
     const closing = this.close();
     for (const lease of [...this.#leases]) {
-      lease.conn.close(
+      lease.close(
         "transport-destroyed",
         reason ?? new TransportClosedError("Cannot finish exchange: the transport was destroyed"),
       );
@@ -327,13 +463,14 @@ class Core implements CallHost, LeaseHost {
 
   stats(): TransportStats {
     const { dialing, busy, idle, waiting } = this.pool.stats();
+    const riders = this.shared.allWaiting;
     const { calls, retries } = this;
     const closed = { ...this.#closes };
     return {
       dialing,
       busy,
       idle,
-      waiting,
+      waiting: waiting + riders,
       handedOver: this.#handedOver.size,
       learnedIdle: this.#lessons?.learned(this.clock.wallNow()) ?? [],
       dialed: this.#dialed,
@@ -349,19 +486,28 @@ class Core implements CallHost, LeaseHost {
 class DialInProgress {
   readonly abort = new AbortController();
   /** What it has brought, until that is given out. */
-  lease: Lease | null = null;
+  lease: Held | null = null;
   readonly #clock: Clock;
-  #dialing: Dialing | null = null;
+  #dialing: Dialing<Dialed> | null = null;
   #detached = false;
   #keeper: Deadline | null = null;
+  #patience: Deadline | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  begun(dialing: Dialing): void {
+  begun(dialing: Dialing<Dialed>): void {
     this.#dialing = dialing;
     if (this.#detached) dialing.unref();
+  }
+
+  /** A connect keeps the process alive whatever is unref'd: nobody waits longer for one than others would count on it. */
+  #impatient(): void {
+    this.#patience ??= this.#clock.deadline(slowDialMs, () => {
+      if (this.#dialing?.holdsProcess !== true) return;
+      this.abort.abort(new DialError("Cannot connect: nobody waits for it any more", []));
+    });
   }
 
   detach(): void {
@@ -369,13 +515,18 @@ class DialInProgress {
     this.#keeper?.cancel();
     this.#keeper = null;
     this.#dialing?.unref();
+    this.#impatient();
   }
 
   attach(): void {
+    this.#patience?.cancel();
+    this.#patience = null;
     this.#keeper ??= this.#clock.deadline(FOR_EVER_MS, () => {}, KEEP_ALIVE);
   }
 
   ended(): void {
+    this.#patience?.cancel();
+    this.#patience = null;
     this.#keeper?.cancel();
     this.#keeper = null;
   }

@@ -13,9 +13,8 @@
 import type { Duplex } from "node:stream";
 import { onAbort } from "./abort.ts";
 import type { Clock, Deadline } from "./clock.ts";
-import type { Conduit } from "./conn/conduit.ts";
 import { discard } from "./conn/connecting.ts";
-import type { Dialer, Dialing, DialTrace } from "./conn/dial.ts";
+import type { Dialed, Dialer, Dialing, DialTrace } from "./conn/dial.ts";
 import { HttpError, ProxyError, TimeoutError } from "./errors.ts";
 import { headersOver, normaliseHeaders, PairLines } from "./message/headers.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -33,10 +32,11 @@ export interface TunnelTrace extends DialTrace {
 /** What is under way, and how the process is told not to wait for it. */
 interface Stage {
   unref(): void;
+  readonly holdsProcess?: boolean;
 }
 
-export class TunnelDial implements Dialing {
-  readonly promise: Promise<Conduit>;
+export class TunnelDial implements Dialing<Dialed> {
+  readonly promise: Promise<Dialed>;
   readonly #dialer: Dialer;
   readonly #clock: Clock;
   readonly #options: ResolvedOptions;
@@ -72,15 +72,19 @@ export class TunnelDial implements Dialing {
     this.#stage?.unref();
   }
 
+  get holdsProcess(): boolean {
+    return this.#stage?.holdsProcess ?? false;
+  }
+
   #enter(stage: Stage): void {
     this.#stage = stage;
     if (this.#unreferenced) stage.unref();
   }
 
-  async #run(): Promise<Conduit> {
+  async #run(): Promise<Dialed> {
     const first = await this.#firstLeg();
     const stream = await this.#tunnel(first);
-    const last = this.#dialer.over(stream, this.#way.target, this.#signal, this.#trace);
+    const last = this.#dialer.negotiateOver(stream, this.#way.target, this.#signal, this.#trace);
     this.#enter(last);
     return await last.promise;
   }

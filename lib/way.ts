@@ -23,7 +23,7 @@ import { TlsIdentities, type TlsIdentity } from "./conn/tls-identity.ts";
 import { DialError, LocalProtocolError, ProxyError } from "./errors.ts";
 import { parseIp } from "./ip.ts";
 import { acceptEncoding } from "./message/decode.ts";
-import { type Destination, destinationOf } from "./message/destination.ts";
+import { type Destination, destinationOf, httpSchemeOf } from "./message/destination.ts";
 import { sameName } from "./message/headers.ts";
 import type { ProxyOption, ResolvedOptions } from "./options.ts";
 import { connKey, identityKey } from "./pool/conn-key.ts";
@@ -43,6 +43,10 @@ export interface Way {
   /** Whether the connection goes through the proxy to the target, in place of ending there. */
   readonly tunnel: boolean;
   readonly heads: HeadWriter;
+  /** Whether ALPN may choose another protocol than HTTP/1.1, whose connections many requests share (`nextProtocols`). */
+  readonly negotiated: boolean;
+  /** The same for requests that only HTTP/1.1 can carry: another key, and nothing else is offered. Null where this is so. */
+  readonly plain: Way | null;
 }
 
 /** What a transport remembers of a proxy. */
@@ -84,6 +88,8 @@ export class Ways {
   readonly #proxy: ProxyOption;
   /** The proxy of every request; null where it is asked for each. */
   readonly #fixed: KnownProxy | null;
+  /** What is offered by ALPN; null where there is nothing to choose. */
+  readonly #alpn: readonly string[] | null;
   readonly #identities: TlsIdentities;
   /** Of calls with TLS options of their own: by identity, then by the way of those without. */
   readonly #identified = new WeakMap<TlsIdentity, WeakMap<Way, Way>>();
@@ -96,6 +102,8 @@ export class Ways {
     this.#identities = new TlsIdentities(options.tls);
     this.#heads = new HeadWriter(this.#writerOptions(null));
     this.#tunnelled = new TunnelledHeads(this.#writerOptions(null));
+    const next = Object.keys(options.nextProtocols ?? {});
+    this.#alpn = next.length === 0 ? null : [...next, "http/1.1"];
     this.#proxy = options.proxy;
     this.#fixed = typeof options.proxy === "function" || options.proxy === null ? null : this.#known(options.proxy);
   }
@@ -133,7 +141,7 @@ export class Ways {
    * @throws as `find`; {TypeError} options that cannot be meant
    */
   findAs(tls: TlsOptions, destination: Destination): Way | Promise<Way> {
-    const identity = this.#identities.of(tls);
+    const identity = this.#identityOf(tls);
     const found = this.find(destination);
     if (identity === null || destination.scheme !== "https") return found;
     if (found instanceof Promise) return found.then((way) => this.#as(identity, way));
@@ -143,6 +151,23 @@ export class Ways {
   /** The TLS sessions of calls are gone; those of the transport are its dialer's. */
   forgetSessions(): void {
     this.#identities.clear();
+  }
+
+  /**
+   * Whether a connection that this way led to is one of those that a call with these options may use.
+   *
+   * @throws {TypeError} options that cannot be meant
+   */
+  serves(tls: TlsOptions, { target }: Way): boolean {
+    if (target.scheme !== "https" || target.tls === "proxy") return true; // TLS options are those of https targets
+    return this.#identityOf(tls)?.layer === target.tls;
+  }
+
+  #identityOf(tls: TlsOptions): TlsIdentity | null {
+    if (this.#alpn !== null && Object.hasOwn(tls, "ALPNProtocols") && tls.ALPNProtocols !== undefined) {
+      throw new TypeError("Options nextProtocols and tls.ALPNProtocols exclude each other: both say what is offered");
+    }
+    return this.#identities.of(tls);
   }
 
   #as(identity: TlsIdentity, way: Way): Way {
@@ -155,7 +180,8 @@ export class Ways {
     if (own === undefined) {
       const target = bare({ ...way.target, tls: identity.layer });
       const [key, shownKey] = [identityKey(way.key, identity.id), identityKey(way.shownKey, identity.id)];
-      own = { ...way, key, shownKey, target };
+      const plain = way.plain === null ? null : this.#as(identity, way.plain);
+      own = { ...way, key, shownKey, target, plain };
       ways.set(way, own);
     }
     return own;
@@ -172,9 +198,11 @@ export class Ways {
   #directly(destination: Destination): Way {
     let way = this.#direct.get(destination);
     if (way === undefined) {
-      const { scheme, canonicalHost, port } = destination;
+      const { canonicalHost, port } = destination;
+      const scheme = httpSchemeOf(destination);
       const key = connKey({ proxy: null, scheme, host: canonicalHost, port });
-      way = { key, shownKey: key, target: targetOf(destination), proxy: null, tunnel: false, heads: this.#heads };
+      const target = targetOf(destination);
+      way = this.#negotiating({ key, shownKey: key, target, proxy: null, tunnel: false, heads: this.#heads });
       this.#direct.set(destination, way);
     }
     return way;
@@ -192,10 +220,11 @@ export class Ways {
   }
 
   #proxied({ proxy, heads }: KnownProxy, destination: Destination): Way {
-    const { scheme, canonicalHost, port } = destination;
+    const { canonicalHost, port } = destination;
+    const scheme = httpSchemeOf(destination);
     const tunnel = scheme === "https" || proxy.kind === "socks5" || this.#options.proxyTunnel;
     const keyOf = (by: string) => connKey({ proxy: by, scheme, host: canonicalHost, port, tunnel });
-    return {
+    const way = {
       key: keyOf(proxy.key),
       shownKey: keyOf(proxy.shown),
       target: tunnel ? targetOf(destination) : proxyTarget(proxy),
@@ -203,6 +232,21 @@ export class Ways {
       tunnel,
       heads: tunnel ? this.#tunnelled : heads,
     };
+    return tunnel ? this.#negotiating(way) : { ...way, negotiated: false, plain: null };
+  }
+
+  /** With what ALPN is to offer. Only who verifies the target chooses a protocol with it: a proxy as such speaks HTTP/1.1. */
+  #negotiating(way: Omit<Way, "negotiated" | "plain">): Way {
+    if (this.#alpn === null || way.target.scheme !== "https") return { ...way, negotiated: false, plain: null };
+    const plain: Way = {
+      ...way,
+      key: `${way.key} http/1.1`,
+      shownKey: `${way.shownKey} http/1.1`,
+      target: bare({ ...way.target, alpn: ["http/1.1"] }),
+      negotiated: false,
+      plain: null,
+    };
+    return { ...way, target: bare({ ...way.target, alpn: this.#alpn }), negotiated: true, plain };
   }
 
   /**
@@ -258,8 +302,9 @@ export class Ways {
   }
 }
 
-function targetOf({ scheme, hostname, canonicalHost, port }: Destination): DialTarget {
-  const target = { scheme, host: hostname, port };
+function targetOf(destination: Destination): DialTarget {
+  const { hostname, canonicalHost, port } = destination;
+  const target = { scheme: httpSchemeOf(destination), host: hostname, port };
   return bare(hostname === canonicalHost ? target : { ...target, serverName: canonicalHost });
 }
 

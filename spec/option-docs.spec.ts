@@ -31,6 +31,7 @@ const WITHOUT_ERROR = new Set([
     "maxConnsPerHost",
     "maxIdleConnsPerHost",
     "maxIdleConns",
+    "readIdleTimeout",
   ],
 ]);
 
@@ -57,7 +58,7 @@ describe.each(TABLES.map((table) => [table.title, table] as const))("%s", (_, ta
 
 test("every member of CallTimeLimits is an option of a Transport with the same default", () => {
   const [transport] = TABLES;
-  for (const name of docsOf("options.ts", "CallTimeLimits").keys()) expect(transport?.names).toContain(name);
+  for (const name of docsOf("time-limits.ts", "CallTimeLimits").keys()) expect(transport?.names).toContain(name);
 });
 
 test("lib/OPTIONS.md is what the sources say; make it anew with -u", async () => {

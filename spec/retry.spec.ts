@@ -36,6 +36,31 @@ const table: [name: string, facts: Partial<FailedAttempt>, retry: boolean, reaso
     "the last attempt was the final fresh connection",
   ],
   ["the same, one-shot body", { regenerable: false }, false, "the body cannot be made again"],
+  [
+    "written, but not processed, says the peer [TestTransportShouldRetryRequest/2]",
+    { ...written, unprocessed: true },
+    true,
+    "the peer has not processed it",
+  ],
+  [
+    "the same, dialed for this request [TestTransportShouldRetryRequest/3]",
+    { ...written, unprocessed: true, reused: false },
+    true,
+    "the peer has not processed it",
+  ],
+  [
+    "not processed, one-shot body",
+    { ...written, unprocessed: true, regenerable: false },
+    false,
+    "the body cannot be made again",
+  ],
+  [
+    "not processed, again and again",
+    { ...written, unprocessed: true, exhausted: true },
+    false,
+    "it was refused too often",
+  ],
+  ["not processed, cancelled", { unprocessed: true, cancelled: true }, false, "the call was cancelled"],
   ["bytes written", written, false, "bytes were written"],
   ["bytes written, replayable, option off", { ...written, replayable: true }, false, "bytes were written"],
   [

@@ -20,7 +20,7 @@ type Pair = readonly [name: string, value: string];
 interface MadeAnswer {
   readonly status: number;
   readonly statusText: string;
-  readonly httpVersion: "1.0" | "1.1";
+  readonly httpVersion: "1.0" | "1.1" | "2";
   readonly fields: readonly Pair[];
   readonly decompressed: boolean;
   /** null where there is none: HEAD, 204, 304. */
@@ -36,7 +36,7 @@ export function madeAnswer(made: MadeAnswer): Response {
 class CacheBacking implements ResponseBacking {
   readonly status: number;
   readonly statusText: string;
-  readonly httpVersion: "1.0" | "1.1";
+  readonly httpVersion: "1.0" | "1.1" | "2";
   readonly fields: FieldLines;
   readonly framing: Framing;
   readonly body: BodySource | null;
@@ -94,7 +94,7 @@ export class PassedOn implements ResponseBacking {
   get statusText(): string {
     return this.#inner.statusText;
   }
-  get httpVersion(): "1.0" | "1.1" {
+  get httpVersion(): "1.0" | "1.1" | "2" {
     return this.#inner.httpVersion;
   }
   get framing(): Framing {

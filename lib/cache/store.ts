@@ -21,7 +21,7 @@ export interface StoredResponse {
   readonly variant: string;
   readonly status: number;
   readonly statusText: string;
-  readonly httpVersion: "1.0" | "1.1";
+  readonly httpVersion: "1.0" | "1.1" | "2";
   readonly fields: readonly (readonly [name: string, value: string])[];
   /** The body is stored decoded; `fields` still speak of the encoded one. */
   readonly decompressed: boolean;
@@ -79,7 +79,7 @@ export function isStoredResponse(value: unknown): value is StoredResponse {
     typeof entry.variant === "string" &&
     Number.isInteger(entry.status) &&
     typeof entry.statusText === "string" &&
-    (entry.httpVersion === "1.0" || entry.httpVersion === "1.1") &&
+    (entry.httpVersion === "1.0" || entry.httpVersion === "1.1" || entry.httpVersion === "2") &&
     Array.isArray(entry.fields) &&
     entry.fields.every((pair) => Array.isArray(pair) && typeof pair[0] === "string" && typeof pair[1] === "string") &&
     typeof entry.decompressed === "boolean" &&

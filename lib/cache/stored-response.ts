@@ -22,7 +22,7 @@ export interface Answered {
   readonly request: Request;
   readonly status: number;
   readonly statusText: string;
-  readonly httpVersion: "1.0" | "1.1";
+  readonly httpVersion: "1.0" | "1.1" | "2";
   readonly headers: Headers;
   readonly decompressed: boolean;
   readonly requestTime: number;

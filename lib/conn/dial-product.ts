@@ -8,20 +8,57 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Conduit, TlsFacts } from "./conduit.ts";
+import type { Conduit, ConduitFacts, TlsFacts } from "./conduit.ts";
+import { discard } from "./connecting.ts";
 import { DuplexConduit } from "./duplex-conduit.ts";
-import { SocketConduit, type SocketConduitInit, SocketReader, tlsFactsOf } from "./socket-conduit.ts";
+import { factsOf, SocketConduit, type SocketConduitInit, SocketReader, tlsFactsOf } from "./socket-conduit.ts";
 
 export interface Product<T> {
   /** How sockets of ours are read from the start; null: as streams are. */
   reader(): SocketReader | null;
-  ofSocket(init: SocketConduitInit): T;
+  /** @param alpn what was offered; undefined where nothing but http/1.1 can have been chosen */
+  ofSocket(init: SocketConduitInit, alpn: readonly string[] | undefined): T;
   ofStream(stream: Duplex): T;
   /** @throws {TypeError} a stream is wanted */
   ofConduit(conduit: Conduit): T;
   tlsOf(product: T): TlsFacts | null;
   unref(product: T): void;
 }
+
+/**
+ * A secured connection on which another protocol than HTTP/1.1 was chosen. It is its taker's, listeners and all; nothing of
+ * what came on it was taken.
+ */
+export class NegotiatedStream {
+  readonly stream: Socket;
+  readonly protocol: string;
+  readonly facts: ConduitFacts;
+
+  constructor({ socket, reader, kind }: SocketConduitInit, protocol: string) {
+    this.stream = socket;
+    this.protocol = protocol;
+    this.facts = factsOf(socket, kind, undefined);
+    socket.on("error", ignore); // it changes hands, and an error that comes in between must not end the process
+    // What comes through `onread` is put back into the stream, where whoever takes it looks first.
+    if (reader === null) return;
+    for (const bytes of reader.early) socket.push(bytes);
+    reader.take = (n, view) => {
+      if (!socket.push(Buffer.from(view.subarray(0, n)))) socket.pause(); // a copy: the view is lent
+    };
+  }
+
+  unref(): void {
+    this.stream.unref();
+  }
+
+  destroy(): void {
+    discard(this.stream);
+  }
+}
+
+function ignore(): void {}
+
+export type Dialed = Conduit | NegotiatedStream;
 
 export const CONDUIT: Product<Conduit> = {
   reader: () => new SocketReader(),
@@ -30,6 +67,18 @@ export const CONDUIT: Product<Conduit> = {
   ofConduit: (conduit) => conduit,
   tlsOf: (conduit) => conduit.facts.tls,
   unref: (conduit) => conduit.unref(),
+};
+
+/** As ALPN decides. */
+export const NEGOTIATED: Product<Dialed> = {
+  ...CONDUIT,
+  ofSocket: (init, alpn) => {
+    const chosen = init.kind === "tls" ? (init.socket as TLSSocket).alpnProtocol : false; // its kind says so
+    if (!chosen || chosen === "http/1.1" || !alpn?.includes(chosen)) return new SocketConduit(init);
+    return new NegotiatedStream(init, chosen);
+  },
+  tlsOf: (dialed) => dialed.facts.tls,
+  unref: (dialed) => dialed.unref(),
 };
 
 export const STREAM: Product<Duplex> = {

@@ -19,7 +19,16 @@ import type { Clock, Deadline } from "../clock.ts";
 import { type DialAttempt, DialError, TimeoutError, TransportClosedError } from "../errors.ts";
 import type { Conduit, TlsFacts } from "./conduit.ts";
 import { discard, once } from "./connecting.ts";
-import { CONDUIT, isTls, type Product, STREAM, StreamReader, unrefStream } from "./dial-product.ts";
+import {
+  CONDUIT,
+  type Dialed,
+  isTls,
+  NEGOTIATED,
+  type Product,
+  STREAM,
+  StreamReader,
+  unrefStream,
+} from "./dial-product.ts";
 import { type Address, AddressRace, type Entrant, interleave, outcomeOf } from "./happy-eyeballs.ts";
 import { FamilyMemory, type Lookup, lookUpAll } from "./resolve.ts";
 import { type SocketKind, SocketReader } from "./socket-conduit.ts";
@@ -27,6 +36,7 @@ import { SOCKET_OPTIONS } from "./socket-options.ts";
 import { nodeTls, TlsLayer, type TlsOptions, tlsErrorOf } from "./tls.ts";
 import { dialByUser, isConduit, type UserDial, type UserDialTarget } from "./user-dial.ts";
 
+export { type Dialed, NegotiatedStream } from "./dial-product.ts";
 export type { UserDial, UserDialTarget };
 
 export interface DialTarget {
@@ -40,6 +50,8 @@ export interface DialTarget {
   readonly serverName?: string;
   /** What texts call it, where that is not host and port. */
   readonly label?: string;
+  /** The protocols to offer by ALPN, the preferred one first. What is chosen of those before http/1.1 is no conduit. */
+  readonly alpn?: readonly string[];
   /** How it is secured, where that is not the dialer's way with targets: by a call's own options, or as proxies are. */
   readonly tls?: TlsLayer | "proxy";
 }
@@ -91,6 +103,11 @@ export interface Dialing<T = Conduit> {
   readonly promise: Promise<T>;
   /** From now on the process does not stay alive for it; nor does it for the connection, until that is ref'd. */
   unref(): void;
+  /**
+   * Whether the process stays alive for it all the same: a lookup and a connect are requests of the loop, which only their
+   * end takes away, and only that of a connect is ours to bring about.
+   */
+  readonly holdsProcess: boolean;
 }
 
 export class Dialer {
@@ -113,6 +130,11 @@ export class Dialer {
     return this.#begin(target, signal, trace, CONDUIT, (dial) => dial.begin());
   }
 
+  /** As `start`, but what ALPN chose may be another protocol than HTTP/1.1: then it is no conduit. */
+  negotiate(target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing<Dialed> {
+    return this.#begin(target, signal, trace, NEGOTIATED, (dial) => dial.begin());
+  }
+
   /** As `start`, but gives the stream itself: the first leg of a tunnel. It is read by 'data', and `over` ends it. */
   open(target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing<Duplex> {
     return this.#begin(target, signal, trace, STREAM, (dial) => dial.begin());
@@ -124,6 +146,11 @@ export class Dialer {
    */
   over(stream: Duplex, target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing {
     return this.#begin(target, signal, trace, CONDUIT, (dial) => dial.beginOver(stream));
+  }
+
+  /** `over`, as `negotiate`. */
+  negotiateOver(stream: Duplex, target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing<Dialed> {
+    return this.#begin(target, signal, trace, NEGOTIATED, (dial) => dial.beginOver(stream));
   }
 
   /** Ends all dials under way with TransportClosedError, and forgets the TLS sessions. */
@@ -264,6 +291,10 @@ class Dial<T> implements Dialing<T> {
     this.#fail(
       new TransportClosedError(`Cannot connect to ${this.#peer}: the transport was closed`, { safeToRetry: true }),
     );
+  }
+
+  get holdsProcess(): boolean {
+    return !this.#settled && (this.#phase === "dns" || (this.#phase === "connect" && this.#race !== null));
   }
 
   unref(): void {
@@ -608,9 +639,9 @@ class Dial<T> implements Dialing<T> {
 
   #finishSocket(socket: Socket, kind: SocketKind, reader: SocketReader | null, listensToData: boolean): void {
     const { clock } = this.#shared;
-    const { path } = this.#target;
+    const { path, alpn } = this.#target;
     const init = { socket, kind, reader, listensToData, clock };
-    this.#finish(this.#product.ofSocket(path === undefined ? init : { ...init, path }));
+    this.#finish(this.#product.ofSocket(path === undefined ? init : { ...init, path }, alpn));
   }
 
   #finish(product: T): void {

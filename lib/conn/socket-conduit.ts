@@ -132,7 +132,7 @@ export class SocketConduit implements Conduit {
 
   write(data: string | readonly (Uint8Array | string)[]): "ok" | "full" | Error {
     const socket = this.#socket;
-    if (socket.destroyed || !socket.writable || this.#writeError !== null) return this.#refusal();
+    if (!socket.writable || this.#writeError !== null) return this.#refusal(); // a destroyed one is not writable
     let belowMark = true;
     if (typeof data === "string") belowMark = this.#put(data, true);
     else if (data.length === 1)
@@ -235,7 +235,7 @@ export class SocketConduit implements Conduit {
   }
 }
 
-function factsOf(socket: Socket, kind: SocketKind, path: string | undefined): ConduitFacts {
+export function factsOf(socket: Socket, kind: SocketKind, path: string | undefined): ConduitFacts {
   return {
     localAddress: socket.localAddress ?? null,
     localPort: socket.localPort ?? null,

@@ -95,6 +95,8 @@ export interface TlsPeer {
   readonly port: number;
   /** Whom to ask for and to verify, where that is not the host and `servername` of the options says nothing. */
   readonly serverName?: string;
+  /** The protocols to offer by ALPN, the preferred one first; where absent, the option `ALPNProtocols`, or http/1.1. */
+  readonly alpn?: readonly string[];
 }
 
 /** What `tls.connect` gets besides the address or the stream. */
@@ -174,6 +176,7 @@ export class TlsLayer {
     return bare({
       ALPNProtocols: ["http/1.1"],
       ...this.#connect,
+      ...(peer.alpn === undefined ? {} : { ALPNProtocols: [...peer.alpn] }),
       secureContext: this.#contextOf(),
       // SNI takes no address (RFC 6066 §3); Node 26 throws for one. What is verified is `name` all the same.
       servername: isIP(name) === 0 ? name : "",
@@ -259,8 +262,8 @@ export class TlsLayer {
 }
 
 /** Options and context are the same for all sessions of one layer; the key holds what else a handshake depends on. */
-function keyOf(peer: TlsPeer, name: string): string {
-  return `${name} ${peer.host} ${peer.port}`;
+function keyOf({ host, port, alpn }: TlsPeer, name: string): string {
+  return alpn === undefined ? `${name} ${host} ${port}` : `${name} ${host} ${port} ${alpn.join(",")}`;
 }
 
 /** The most recently used last. References are strong: a cache that the collector empties resumes nothing. */

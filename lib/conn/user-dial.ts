@@ -15,6 +15,8 @@ export interface UserDialTarget {
   readonly port: number;
   readonly path?: string;
   readonly serverName?: string;
+  /** The protocols that `dialTls` is to offer by ALPN, where there are others than http/1.1 to be chosen. */
+  readonly alpn?: readonly string[];
   /** For `dialTls`: the options of the call over those of the transport; absent where the call has none of its own. */
   readonly tls?: TlsOptions;
   /** To be passed on to `net.connect` or `tls.connect`, where bytes are then read without a stream's buffering. */

@@ -35,9 +35,9 @@ export interface ConnectionInfo {
 
 /**
  * How the end of the body was known (RFC 9112 §6.3); "close" cannot tell a whole body from a cut one. "tunnel": there is no
- * body and no more HTTP, but `duplex()`.
+ * body and no more HTTP, but `duplex()`. "stream": HTTP/2 says where it ends (RFC 9113 §8.1).
  */
-export type Framing = "none" | "length" | "chunked" | "close" | "tunnel";
+export type Framing = "none" | "length" | "chunked" | "close" | "tunnel" | "stream";
 
 /** A connection that an answer handed over. */
 export interface Handed {
@@ -51,7 +51,7 @@ export interface Handed {
 export interface ResponseBacking {
   readonly status: number;
   readonly statusText: string;
-  readonly httpVersion: "1.0" | "1.1";
+  readonly httpVersion: "1.0" | "1.1" | "2";
   readonly fields: FieldLines;
   readonly framing: Framing;
   /** Null where the method or status allows no body: HEAD, 204, 304. */

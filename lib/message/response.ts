@@ -119,8 +119,8 @@ export class Response {
     return this.#redirected || this.#backing.redirected;
   }
 
-  /** "1.0" or "1.1", as the peer said it. */
-  get httpVersion(): "1.0" | "1.1" {
+  /** "1.0" or "1.1", as the peer said it; "2" where it came over HTTP/2. */
+  get httpVersion(): "1.0" | "1.1" | "2" {
     return this.#backing.httpVersion;
   }
 

@@ -75,17 +75,21 @@ export class Pool<C, T = unknown> {
     this.#lessons = options.lessons ?? null;
   }
 
-  /** Waits for a connection. After close() it fails at once, before this returns. */
-  get(want: WantConn<C, T>): void {
+  /**
+   * Waits for a connection. After close() it fails at once, before this returns.
+   *
+   * @param fresh it takes no idle connection, but only what is dialed for it: who asks so has seen that a slot is free
+   */
+  get(want: WantConn<C, T>, fresh = false): void {
     if (want.state !== "new") throw new InvariantError(`Cannot wait for connection: this wait is ${want.state}`);
     this.#closeIdle = false;
-    want.wait(this.#hooks.batch(), false);
+    want.wait(this.#hooks.batch(), fresh);
     if (this.#closed !== null) {
       want.fail(this.#closed);
       return;
     }
     const at = this.#at(want.key);
-    at.wants.push(want);
+    this.#queue(at, want).push(want);
     this.#settle(at);
   }
 
@@ -125,8 +129,13 @@ export class Pool<C, T = unknown> {
     return true;
   }
 
-  /** A dial has made its connection. */
-  dialed(slot: Slot<C>, conn: C): void {
+  /**
+   * A dial has made its connection.
+   *
+   * @param shared many can use it at once: it goes to whoever counted on the dial and stays lent, for others to join, until
+   *   it is put or removed
+   */
+  dialed(slot: Slot<C>, conn: C, shared = false): void {
     slot.conn = conn;
     if (slot.state === "closed") {
       this.#shut(slot, "dial-unwanted"); // it was abandoned, but had ended before it heard of that
@@ -136,7 +145,13 @@ export class Pool<C, T = unknown> {
     const at = this.#at(slot.key);
     const want = this.#endDial(at, slot);
     try {
-      if (want === null) this.#park(at, slot, null);
+      if (shared) {
+        this.#lend(at, slot, this.#hooks.now());
+        if (want !== null) {
+          this.#leave(at, want);
+          this.#deliver(want, slot);
+        }
+      } else if (want === null) this.#park(at, slot, null);
       else if (slot.reused) {
         at.wants.unbind(want); // it counted on another's dial: that goes into the pool, where the first in line takes it
         this.#park(at, slot, null);
@@ -179,6 +194,17 @@ export class Pool<C, T = unknown> {
     at.busy.remove(slot.place);
     this.#park(at, slot, hintMs);
     this.#settle(at);
+  }
+
+  /** Lends an idle connection out of turn: one that many share, by who looked after it since. False where it is not idle. */
+  claim(slot: Slot<C>): boolean {
+    if (slot.state !== "idle") return false;
+    this.#closeIdle = false;
+    const at = this.#at(slot.key);
+    at.idle.remove(slot);
+    this.#lend(at, slot, this.#hooks.now());
+    this.#settle(at);
+    return true;
   }
 
   /** Its connection is gone, whatever it was doing. Idempotent. The slot passes to the oldest who waits without a dial. */

@@ -1,6 +1,15 @@
 /** The public names of `persistconn/testing`; nothing is defined here. */
 
 export type { Conduit, ConduitFacts, ConduitSink } from "../conn/conduit.ts";
+export { arbitraries } from "./arbitraries/arbitraries.ts";
+export type { ChunkedBody, ChunkingOptions } from "./arbitraries/bodies.ts";
+export type { Arbitrary, FastCheck } from "./arbitraries/fast-check.ts";
+export type { ConnectionPlan, Fault, Schedule } from "./arbitraries/faults.ts";
+export type { FieldPair, FieldSection } from "./arbitraries/fields.ts";
+export { type Mutation, mutate } from "./arbitraries/mutations.ts";
+export type { RequestMessage } from "./arbitraries/requests.ts";
+export type { ResponseMessage, ResponseMessageOptions } from "./arbitraries/responses.ts";
+export { cut, cutsIn, type Splits } from "./arbitraries/splits.ts";
 export {
   type AnswerInit,
   answerBytes,

@@ -8,6 +8,7 @@ import { Exchange, type ExchangeCaller } from "../../lib/conn/exchange.ts";
 import { type MemoryConduit, type MemoryPairOptions, memoryPair } from "../../lib/conn/memory-conduit.ts";
 import { type ConnOwner, PersistConn } from "../../lib/conn/persist-conn.ts";
 import { HttpError, type TimeoutError } from "../../lib/errors.ts";
+import { httpSchemeOf } from "../../lib/message/destination.ts";
 import { Request, type RequestInit } from "../../lib/message/request.ts";
 import type { Response } from "../../lib/message/response.ts";
 import { resolveOptions, type TransportOptions } from "../../lib/options.ts";
@@ -41,7 +42,7 @@ export class Sent implements ExchangeCaller {
       head: writeHead(
         {
           method: request.method,
-          scheme: destination.scheme,
+          scheme: httpSchemeOf(destination),
           authority: destination.authority,
           target: request.target,
           fields: request.pairs,

@@ -8,10 +8,12 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { CertificateAuthority } from "../support/certs.ts";
+import { h2Ca, h2Peer, hello } from "../support/h2-peer.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { type PeerConn, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
 
@@ -46,10 +48,10 @@ class Script {
   /** Its exit code and all that it printed. */
   readonly ended: Promise<{ code: number | null; printed: string }>;
 
-  constructor(url: string, script: string) {
+  constructor(url: string, script: string, ca = authority.cert) {
     this.#child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", framed(script)], {
       cwd: ROOT,
-      env: { ...process.env, PEER: url, CA: authority.cert },
+      env: { ...process.env, PEER: url, CA: ca },
       stdio: ["ignore", "pipe", "inherit"],
     });
     children.push(this.#child);
@@ -170,6 +172,55 @@ describe("a process ends by itself after its last await", () => {
     );
     await peer.accept();
     expect(await script.ended).toEqual({ code: 0, printed: `Error: no longer wanted\n${FREE}` });
+  });
+
+  test("soon, with a connect that goes on without its aborted request: it is given up", async () => {
+    // A server that is stopped, with as many connections waiting as it may have: the next one gets no answer.
+    const listen =
+      "createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () { console.log(this.address().port); })";
+    const server = spawn(process.execPath, ["-e", `require("net").${listen}`], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    children.push(server);
+    const [line] = await once(server.stdout as Readable, "data");
+    server.kill("SIGSTOP");
+    const port = Number(String(line));
+    const full = [1, 2, 3, 4].map(() => connect(port, "127.0.0.1").on("error", () => {}));
+    await Promise.all(full.slice(0, 2).map((socket) => once(socket, "connect")));
+    const script = new Script(
+      `http://127.0.0.1:${port}/`,
+      `
+      const controller = new AbortController();
+      const trace = ({ type }) => {
+        if (type === "connect-start") setImmediate(() => controller.abort(new Error("no longer wanted")));
+      };
+      await new Client().get(url, { signal: controller.signal, trace }).catch(printFailure);
+      const since = performance.now();
+      process.on("exit", () => print(performance.now() - since < 5000 ? "soon" : "late"));
+      `,
+    );
+    const { printed } = await script.ended;
+    for (const socket of full) socket.destroy();
+    expect(printed).toMatch(/^Error: no longer wanted\n(.*\n)*soon\n$/);
+  });
+
+  test("with an idle HTTP/2 connection, and one whose stream was aborted", async () => {
+    await using peer = await h2Peer((stream, headers, index) => {
+      if (headers[":path"] === "/") hello(stream, headers, index);
+    });
+    const script = new Script(
+      peer.url(),
+      `
+      const { h2 } = await import("./lib/h2/index.ts");
+      const client = new Client({ transport: new Transport({ tls: { ca }, nextProtocols: { h2: h2() } }) });
+      print(await (await client.get(url)).text());
+      const signal = AbortSignal.timeout(20);
+      await client.get(url + "deaf", { signal }).catch(printFailure);
+      `,
+      h2Ca,
+    );
+    const { code, printed } = await script.ended;
+    expect([code, printed]).toEqual([0, expect.stringMatching(/^hello \/\nTimeoutError: .*\n/)]);
   });
 
   test("with a user's dial that goes on without its aborted request", async () => {

@@ -8,6 +8,7 @@
 import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createSecureServer } from "node:http2";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,6 +25,7 @@ const GLOBALS = ["fetch", "Request", "Response", "Headers", "FormData", "WebSock
 const dir = mkdtempSync(join(tmpdir(), "spec-no-undici-"));
 const authority = new CertificateAuthority();
 const servers: Server[] = [];
+const h2 = createSecureServer(authority.issue({ names: ["IP:127.0.0.1"] }));
 let environment: NodeJS.ProcessEnv;
 let programs = 0;
 
@@ -40,6 +42,11 @@ beforeAll(async () => {
   };
   const tls = createTlsServer(authority.issue({ names: ["DNS:localhost", "IP:127.0.0.1"] }), echo);
   servers.push(createServer(echo), tls as unknown as Server); // closed alike
+  h2.on("stream", (stream) => {
+    stream.respond({ ":status": 200 });
+    stream.pipe(stream);
+  });
+  await new Promise<void>((resolve) => h2.listen(0, "127.0.0.1", resolve));
   const ports: number[] = [];
   for (const server of servers) {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -50,10 +57,12 @@ beforeAll(async () => {
     PATH: process.env["PATH"],
     HTTP_ORIGIN: `http://127.0.0.1:${http}`,
     HTTPS_ORIGIN: `https://127.0.0.1:${https}`,
+    H2_ORIGIN: `https://127.0.0.1:${(h2.address() as AddressInfo).port}`,
     CA: authority.cert,
   };
 }, 60_000);
 afterAll(async () => {
+  await new Promise((resolve) => h2.close(resolve));
   for (const server of servers) {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -132,6 +141,28 @@ async function loadedBy(program: string): Promise<string[]> {
 const undici = (loaded: string[]) => loaded.filter((name) => /undici|NativeModule (_?http|https)\b/.test(name));
 
 describe("a program that makes every kind of request, over TCP and TLS, and fails in some", () => {
+  test("loads no undici, and node:http2 only when h2 was chosen", async () => {
+    const plain = await loadedBy(`
+      const { Client, Transport } = await import("./dist/index.js");
+      const { h2 } = await import("./dist/h2/index.js");
+      const client = new Client({ transport: new Transport({ tls: { ca: process.env.CA }, nextProtocols: { h2: h2() } }) });
+      await (await client.get(process.env.HTTPS_ORIGIN)).text();
+      await client.transport.close();
+    `);
+    expect(undici(plain)).toEqual([]);
+    expect(plain.filter((name) => /http2/.test(name))).toEqual([]);
+    const spoken = await loadedBy(`
+      const { Client, Transport } = await import("./dist/index.js");
+      const { h2 } = await import("./dist/h2/index.js");
+      const client = new Client({ transport: new Transport({ tls: { ca: process.env.CA }, nextProtocols: { h2: h2() } }) });
+      const res = await client.post(process.env.H2_ORIGIN, { body: "x" });
+      if (res.httpVersion !== "2" || (await res.text()) !== "x") throw new Error("no HTTP/2");
+      await client.transport.close();
+    `);
+    expect(spoken).toContain("NativeModule http2");
+    expect(spoken.filter((name) => /undici/.test(name))).toEqual([]); // node:http comes with it, and does not load it
+  });
+
   test("loads no undici, and no node:http", async () => {
     const loaded = await loadedBy(REQUESTS);
     expect(loaded).toContain("NativeModule net");

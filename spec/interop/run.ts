@@ -7,12 +7,13 @@
  *
  * --quick   a hundredth of the load; a server that cannot be installed is skipped, not failed
  * --only    one server of real-servers.ts, one proxy of proxies.ts, `idle-close`, `unsolicited`, `early-answer` or
- *           `decompress`
+ *           `decompress`, `http2`
  */
 
 import { parseArgs } from "node:util";
 import { checkDecompression } from "./decompress.ts";
 import { checkEarlyAnswers } from "./early-answer.ts";
+import { checkHttp2 } from "./http2.ts";
 import { checkIdleClose } from "./idle-close.ts";
 import { checkProxy, PROXIES } from "./proxies.ts";
 import { checkServer, SERVERS } from "./real-servers.ts";
@@ -51,7 +52,7 @@ const scale = quick
       bombBytes: 10 * 2 ** 30,
     };
 
-const races = ["idle-close", "unsolicited", "early-answer", "decompress"];
+const races = ["idle-close", "unsolicited", "early-answer", "decompress", "http2"];
 const names = [...Object.keys(SERVERS), ...Object.keys(PROXIES), ...races];
 if (!Number.isInteger(seed)) throw new Error(`--seed takes a whole number, not ${values.seed}`);
 if (only !== undefined && !names.includes(only)) throw new Error(`--only takes one of ${names.join(", ")}`);
@@ -69,6 +70,7 @@ console.log("");
 if (wanted("idle-close")) await checkIdleClose(report, scale.idleGets, seed);
 if (wanted("unsolicited")) await checkUnsolicited(report, scale.unsolicitedGets, seed);
 if (wanted("early-answer")) await checkEarlyAnswers(report, site, scale.earlyTimes, seed);
+if (wanted("http2")) await checkHttp2(report, site, quick ? 1 : 20, quick);
 if (wanted("decompress")) await checkDecompression(report, site, scale, quick);
 // Said outright: what a failed check left open must not keep the run from ending.
 process.exit(report.end() ? 0 : 1);

@@ -65,7 +65,7 @@ export class Harness {
   }
 
   /** A request asks for a connection. */
-  get(name: string, key = "k"): WantConn<number, string> {
+  get(name: string, key = "k", fresh = false): WantConn<number, string> {
     const want = new WantConn<number, string>(
       key,
       (slot) => {
@@ -78,7 +78,7 @@ export class Harness {
       },
       name,
     );
-    this.pool.get(want);
+    this.pool.get(want, fresh);
     return want;
   }
 

@@ -7,10 +7,12 @@
 import { readFileSync } from "node:fs";
 import ts from "typescript";
 import { CALL_NAMES, CLIENT_NAMES } from "../../lib/client.ts";
+import { CLIENT_CONN_NAMES } from "../../lib/client-conn.ts";
+import { H2_DEFAULTS } from "../../lib/h2/options.ts";
 import { REQUEST_OPTIONS } from "../../lib/message/request.ts";
 import { CALL_KINDS, DEFAULTS, KINDS } from "../../lib/options.ts";
+import { ROUND_TRIP_NAMES } from "../../lib/own-call.ts";
 import { REDIRECT_DEFAULTS } from "../../lib/redirect-options.ts";
-import { ROUND_TRIP_NAMES } from "../../lib/round-tripper.ts";
 
 /** An options object: what it is called, the interfaces that document it, and what the program knows of it. */
 export interface OptionTable {
@@ -23,7 +25,7 @@ export interface OptionTable {
   readonly defaults: Readonly<Record<string, unknown>> | null;
 }
 
-const TIME_LIMITS = ["options.ts", "CallTimeLimits"] as const;
+const TIME_LIMITS = ["time-limits.ts", "CallTimeLimits"] as const;
 const REDIRECTS = ["redirect-options.ts", "RedirectOptions"] as const;
 
 export const TABLES: readonly OptionTable[] = [
@@ -63,6 +65,20 @@ export const TABLES: readonly OptionTable[] = [
     kinds: {},
     defaults: { method: "GET", expectContinue: false },
   },
+  {
+    title: "transport.newClientConn(url, options)",
+    interfaces: [["client-conn.ts", "ClientConnOptions"]],
+    names: CLIENT_CONN_NAMES,
+    kinds: CALL_KINDS,
+    defaults: null,
+  },
+  {
+    title: "h2(options) of persistconn/h2",
+    interfaces: [["h2/options.ts", "H2Options"]],
+    names: Object.keys(H2_DEFAULTS),
+    kinds: { readIdleTimeout: "duration", pingTimeout: "duration" },
+    defaults: { ...H2_DEFAULTS },
+  },
 ];
 
 export interface OptionDoc {
@@ -99,7 +115,7 @@ export function docsOfTable({ interfaces }: OptionTable): Map<string, OptionDoc>
   return new Map(interfaces.flatMap(([file, name]) => [...docsOf(file, name)]));
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, KiB: 1024 };
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, KiB: 1024, MiB: 1024 ** 2 };
 
 /**
  * What a text says to be the default: `Default 60 s`, `Default: none`, `"follow" (default)`. Undefined where it says
@@ -115,7 +131,7 @@ export function defaultIn(text: string): unknown {
 
 /** `60 s`, `256 KiB`, `1,000`, `true`, `"x"`; undefined for words. */
 export function defaultOf(words: string): unknown {
-  const number = /^([\d,]+)(?: (ms|s|min|KiB))?(?=$|[^\w])/.exec(words);
+  const number = /^([\d,]+)(?: (ms|s|min|KiB|MiB))?(?=$|[^\w])/.exec(words);
   if (number !== null) return Number(number[1]?.replaceAll(",", "")) * (UNITS[number[2] ?? ""] ?? 1);
   const word = /^(true|false|"[^"]*"|`[^`]*`)/.exec(words)?.[1];
   if (word === undefined) return undefined;

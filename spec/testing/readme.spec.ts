@@ -55,7 +55,7 @@ async function output(args: string[]): Promise<{ code: number; text: string }> {
 describe("lib/testing/README.md", () => {
   test("has examples for both runners, and a property test of a protocol that is not HTTP", () => {
     expect(new Set(examples.map(({ runner }) => runner))).toEqual(new Set(["vitest", "node:test"]));
-    const stranger = examples.find(({ code }) => code.includes("fast-check"));
+    const stranger = examples.find(({ code }) => code.includes("toy.test"));
     const [, body = ""] = stranger?.code.split("\ntest(") ?? [];
     expect(body.split("\n").length).toBeLessThanOrEqual(30);
     expect(stranger?.code.match(/from "([^"]+)"/g)).toEqual([
