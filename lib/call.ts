@@ -20,7 +20,7 @@ import {
   TransportClosedError,
 } from "./errors.ts";
 import type { DialOwner, Held } from "./held.ts";
-import type { Lease } from "./lease.ts";
+import { Lease } from "./lease.ts";
 import { headersOver } from "./message/headers.ts";
 import type { Request } from "./message/request.ts";
 import type { BodyReader } from "./message/request-body.ts";
@@ -79,6 +79,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   readonly trace: CallTrace;
   /** Set by `start()` before the call meets the pool. */
   way!: Way;
+  /** A dial has begun for it, and has brought it nothing yet. */
+  dialing = false;
   readonly #host: CallHost;
   readonly #request: Request;
   readonly #call: OwnCall;
@@ -155,7 +157,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     let found: Way | Promise<Way>;
     host.calls++;
     if (this.trace.mask & TRACE_CALL) {
-      this.trace.emit({ type: "call-start", method: this.#request.method, url: this.#request.url });
+      const { method, url } = this.#request;
+      this.trace.emit({ type: "call-start", method, url, startedAt: host.clock.wallNow(), hop: this.#call.hop ?? 0 });
     }
     try {
       // A body that can be read only once is ours from here on, so it is opened before anything can fail.
@@ -249,7 +252,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
 
   #enqueue(): void {
     const host = this.#host;
-    this.#tracePoolWait();
+    this.#tracePoolWait(false);
     if (this.#isOver) return;
     this.#state = "waiting";
     if (!this.way.negotiated || !host.options.keepAlive) return this.ask();
@@ -295,10 +298,26 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     return new TimeoutError("total", "timeout", limit, `${what}: not complete within ${limit} ms (option timeout)`);
   }
 
-  #tracePoolWait(): void {
+  /** @param again it waits in front of all others, in the slot of the connection that it has lost */
+  #tracePoolWait(again: boolean): void {
     if (!(this.trace.mask & TRACE_POOL)) return;
-    const { idle, waiting, dialing } = this.#host.pool.stateOf(this.way.key);
-    this.trace.emit({ type: "pool-wait", key: this.way.shownKey, idle, waiting, dials: dialing });
+    const { idle, waiting, dialing, busy } = this.#host.pool.stateOf(this.way.key);
+    const { waits, lent } = this.#host.pool.whoHas(this.way.key, TOLD_MAX);
+    this.trace.emit({
+      type: "pool-wait",
+      key: this.way.shownKey,
+      idle,
+      waiting,
+      dials: dialing,
+      busy: again ? busy - 1 : busy,
+      limit: this.#host.options.maxConnsPerHost,
+      ahead: again ? [] : waits.map((call) => call.trace.id),
+      holders: lent.flatMap((held) =>
+        held instanceof Lease && held.exchange !== null && held.exchange.trace !== this.trace
+          ? [held.exchange.trace.id]
+          : [],
+      ),
+    });
   }
 
   /** `poolTimeout` runs while the request waits and owns no slot: no dial of its own, and none to come at this turn. */
@@ -362,7 +381,10 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     trace.assignedAt = this.#host.clock.now();
     trace.connection = lease.conn.id;
     lease.conn.reused = slot.reused;
-    if (trace.mask & TRACE_POOL) trace.emit({ type: "pool-assigned", reused: slot.reused, served: lease.conn.served });
+    const dialLeft = this.dialing && slot.reused;
+    this.dialing = false;
+    if (trace.mask & TRACE_POOL)
+      trace.emit({ type: "pool-assigned", reused: slot.reused, served: lease.conn.served, dialLeft });
     if (isClosed(slot)) {
       // The listener has destroyed the transport, and this connection with it: nothing was sent on it.
       if (this.#isOver) return;
@@ -404,7 +426,9 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     trace.assignedAt = this.#host.clock.now();
     trace.connection = lease.id;
     const reused = lease.served > 0;
-    if (trace.mask & TRACE_POOL) trace.emit({ type: "pool-assigned", reused, served: lease.served });
+    const dialLeft = this.dialing && reused;
+    this.dialing = false;
+    if (trace.mask & TRACE_POOL) trace.emit({ type: "pool-assigned", reused, served: lease.served, dialLeft });
     if (this.#isOver) return lease.settle(); // the listener has ended it
     if (lease.state !== "open") return this.#enqueue(); // or the connection
     lease.board();
@@ -475,7 +499,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     const decision = asked.retry && this.#host.closed !== null ? NO_RETRY_CLOSED : asked;
     this.#state = "between";
     if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
-      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason });
+      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason, error });
     }
     if (this.#isOver) return;
     if (!decision.retry) return this.#finish(error);
@@ -514,7 +538,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     const decision = asked.retry && this.#host.closed !== null ? NO_RETRY_CLOSED : asked;
     this.#state = "between";
     if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
-      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason });
+      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason, error });
     }
     if (this.#isOver) return pool.remove(slot);
     if (!decision.retry) {
@@ -527,7 +551,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     this.#exhausted = this.#retriesLeft-- <= 0;
     this.#lease = null;
     this.#exchange = null;
-    this.#tracePoolWait();
+    this.#tracePoolWait(true);
     if (this.#isOver) return pool.remove(slot);
     this.#state = "waiting";
     const want = this.#want as WantConn<Held, DialOwner>; // there was an attempt, so there was a wait
@@ -591,6 +615,9 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   }
 }
 
+/** Calls that a `pool-wait` names: enough to see who is in the way, and no list of thousands for each who waits. */
+const TOLD_MAX = 16;
+
 /** For each call its own, since it gets that call's facts. */
 export function closedError(): TransportClosedError {
   return new TransportClosedError("Cannot send request: the transport is closed", { safeToRetry: true });
@@ -632,9 +659,9 @@ export function dialTrace(call: DialOwner): TunnelTrace {
     connected() {
       if (call.waiting) trace.connectAt = trace.clock.now();
     },
-    tlsDone({ protocol, resumed }) {
+    tlsDone({ protocol, resumed, cipher, alpn }) {
       if (call.waiting) trace.tlsAt = trace.clock.now();
-      if (dialing) trace.emit({ type: "tls-done", protocol, resumed });
+      if (dialing) trace.emit({ type: "tls-done", protocol, resumed, cipher, alpn });
     },
     tunnelStart(proxy, target) {
       if (dialing) trace.emit({ type: "tunnel-start", proxy, target });
