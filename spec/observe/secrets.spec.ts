@@ -8,8 +8,9 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { eventLine } from "../../lib/cli/events.ts";
+import { renderWaterfall } from "../../lib/cli/waterfall.ts";
 import type { TraceEvent } from "../../lib/index.ts";
-import { explain, har, openTelemetry, Recording, traceAll, traceEvents } from "../../lib/observe.ts";
+import { explain, har, openTelemetry, page, Recording, traceAll, traceEvents } from "../../lib/observe.ts";
 import { SECRET_FIELDS, shownText } from "../../lib/secrets.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { scriptedPeer } from "../support/scripted-peer.ts";
@@ -27,11 +28,13 @@ const anyCase = (names: readonly string[]) =>
     .tuple(fc.constantFrom(...names), fc.array(fc.boolean(), { minLength: 24, maxLength: 24 }))
     .map(([name, upper]) => [...name].map((c, i) => (upper[i] ? c.toUpperCase() : c)).join(""));
 
-const REQUEST_FIELDS = SECRET_FIELDS.filter((name) => name !== "proxy-authorization");
+/** What the library hides, and what it must. */
+const FIELDS = [...SECRET_FIELDS, "authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"];
+const REQUEST_FIELDS = FIELDS.filter((name) => name !== "proxy-authorization");
 
 const scene = fc.record({
   asked: fc.array(fc.tuple(anyCase(REQUEST_FIELDS), token), { maxLength: 4 }),
-  answered: fc.array(fc.tuple(anyCase([...SECRET_FIELDS]), token), { maxLength: 4 }),
+  answered: fc.array(fc.tuple(anyCase(FIELDS), token), { maxLength: 4 }),
   user: token,
   password: fc.tuple(token, fc.constantFrom("", "@", ":", "%40", "é")).map(([a, b]) => a + b),
   signature: fc.tuple(fc.constantFrom("sig", "Signature", "X-Amz-Signature", "access_token"), token),
@@ -50,7 +53,12 @@ function collecting(told: unknown[]) {
   const instrument = { add: (...args: unknown[]) => told.push(args), record: (...args: unknown[]) => told.push(args) };
   return {
     tracerProvider: {
-      getTracer: () => ({ startSpan: (...[name, options]: unknown[]) => (told.push(name, options), span) }),
+      getTracer: () => ({
+        startSpan: (...[name, options]: unknown[]) => {
+          told.push(name, options);
+          return span;
+        },
+      }),
     },
     meterProvider: { getMeter: () => ({ createHistogram: () => instrument, createUpDownCounter: () => instrument }) },
   };
@@ -86,7 +94,7 @@ test("no secret of any call is in any output", async () => {
         await peer.transport.destroy();
 
         for (const event of events) outputs.push(event, explain(event), eventLine(event, 0));
-        outputs.push(har(recording), traceEvents(recording));
+        outputs.push(har(recording), traceEvents(recording), page(recording), renderWaterfall(recording, 200));
         const text = JSON.stringify(outputs);
         const basic = Buffer.from(`${user}:${password}`).toString("base64");
         const secrets = [...asked, ...answered].map(([, value]) => value);
