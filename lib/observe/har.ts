@@ -94,7 +94,7 @@ function entryOf(attempt: RecordedAttempt, address: string | null): HarEntry {
     request: {
       method: attempt.method,
       url: attempt.url,
-      httpVersion: "HTTP/1.1",
+      httpVersion: attempt.httpVersion === "2" ? "HTTP/2" : "HTTP/1.1",
       cookies: cookiesOf(requestHeaders, "cookie"),
       headers: pairsOf(requestHeaders),
       queryString: queryOf(attempt.url),

@@ -46,7 +46,7 @@ export interface RecordedAttempt {
   bytesSent: number;
   status: number | null;
   statusText: string;
-  httpVersion: "1.0" | "1.1";
+  httpVersion: "1.0" | "1.1" | "2";
   responseHeaders: TraceFields;
   /** Of the body, encoded as it came. */
   bytesReceived: number;
