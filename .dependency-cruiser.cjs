@@ -27,6 +27,8 @@ const allowed = {
   ],
   // one socket and its two loops
   conn: ["wire", "message", "trace", "clock", "abort", "boundary", "errors"],
+  // what is made of the event stream: it knows the stream, the seam and the figures, and no station
+  observe: ["trace", "secrets", "message", "round-tripper", "options", "transport", "errors"],
   // a round tripper around another: it knows the seam, and no transport
   cache: ["message", "round-tripper", "wire/abnf", "clock", "abort", "boundary", "errors"],
   // what users test with: peers and networks stand where a client's other end stands, and know no client

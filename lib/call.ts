@@ -20,7 +20,7 @@ import {
   TransportClosedError,
 } from "./errors.ts";
 import type { DialOwner, Held } from "./held.ts";
-import type { Lease } from "./lease.ts";
+import { Lease } from "./lease.ts";
 import { headersOver } from "./message/headers.ts";
 import type { Request } from "./message/request.ts";
 import type { BodyReader } from "./message/request-body.ts";
@@ -79,6 +79,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   readonly trace: CallTrace;
   /** Set by `start()` before the call meets the pool. */
   way!: Way;
+  /** A dial has begun for it, and has brought it nothing yet. */
+  dialing = false;
   readonly #host: CallHost;
   readonly #request: Request;
   readonly #call: OwnCall;
@@ -155,7 +157,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     let found: Way | Promise<Way>;
     host.calls++;
     if (this.trace.mask & TRACE_CALL) {
-      this.trace.emit({ type: "call-start", method: this.#request.method, url: this.#request.url });
+      const { method, url } = this.#request;
+      this.trace.emit({ type: "call-start", method, url, startedAt: host.clock.wallNow(), hop: this.#call.hop ?? 0 });
     }
     try {
       // A body that can be read only once is ours from here on, so it is opened before anything can fail.
@@ -249,7 +252,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
 
   #enqueue(): void {
     const host = this.#host;
-    this.#tracePoolWait();
+    this.#tracePoolWait(false);
     if (this.#isOver) return;
     this.#state = "waiting";
     if (!this.way.negotiated || !host.options.keepAlive) return this.ask();
@@ -295,12 +298,28 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     return new TimeoutError("total", "timeout", limit, `${what}: not complete within ${limit} ms (option timeout)`);
   }
 
-  #tracePoolWait(): void {
+  /** @param again it waits in front of all others, in the slot of the connection that it has lost */
+  #tracePoolWait(again: boolean): void {
     if (!(this.trace.mask & TRACE_POOL)) return;
-    const { idle, waiting, dialing } = this.#host.pool.stateOf(this.way.key);
+    const { idle, waiting, dialing, busy } = this.#host.pool.stateOf(this.way.key);
+    const { waits, lent } = this.#host.pool.whoHas(this.way.key, TOLD_MAX);
     const { shownKey: key, target, proxy } = this.way;
-    const hostPort = target.path ?? authorityOf((proxy ?? target).host, (proxy ?? target).port);
-    this.trace.emit({ type: "pool-wait", key, hostPort, idle, waiting, dials: dialing });
+    this.trace.emit({
+      type: "pool-wait",
+      key,
+      hostPort: target.path ?? authorityOf((proxy ?? target).host, (proxy ?? target).port),
+      idle,
+      waiting,
+      dials: dialing,
+      busy: again ? busy - 1 : busy,
+      limit: this.#host.options.maxConnsPerHost,
+      ahead: again ? [] : waits.map((call) => call.trace.id),
+      holders: lent.flatMap((held) =>
+        held instanceof Lease && held.exchange !== null && held.exchange.trace !== this.trace
+          ? [held.exchange.trace.id]
+          : [],
+      ),
+    });
   }
 
   /** `poolTimeout` runs while the request waits and owns no slot: no dial of its own, and none to come at this turn. */
@@ -368,9 +387,11 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     if (slot.reused) trace.dnsAt = trace.connectAt = trace.tlsAt = -1;
     const { conn } = lease;
     conn.reused = slot.reused;
+    const dialLeft = this.dialing && slot.reused;
+    this.dialing = false;
     if (trace.mask & TRACE_POOL) {
       const { reused, idledMs: idleMs } = slot;
-      trace.emit({ type: "pool-assigned", reused, served: conn.served, idleMs, info: () => conn.info });
+      trace.emit({ type: "pool-assigned", reused, served: conn.served, idleMs, dialLeft, info: () => conn.info });
     }
     if (isClosed(slot)) {
       // The listener has destroyed the transport, and this connection with it: nothing was sent on it.
@@ -416,9 +437,11 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     const reused = served > 0;
     trace.requestSentAt = -1;
     if (reused) trace.dnsAt = trace.connectAt = trace.tlsAt = -1;
+    const dialLeft = this.dialing && reused;
+    this.dialing = false;
     if (trace.mask & TRACE_POOL) {
       const idleMs = slot.state === "idle" ? Math.max(0, this.#host.clock.wallNow() - slot.since) : null;
-      trace.emit({ type: "pool-assigned", reused, served, idleMs, info: () => info });
+      trace.emit({ type: "pool-assigned", reused, served, idleMs, dialLeft, info: () => info });
     }
     if (this.#isOver) return lease.settle(); // the listener has ended it
     if (lease.state !== "open") return this.#enqueue(); // or the connection
@@ -490,7 +513,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     const decision = asked.retry && this.#host.closed !== null ? NO_RETRY_CLOSED : asked;
     this.#state = "between";
     if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
-      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason });
+      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason, error });
     }
     if (this.#isOver) return;
     if (!decision.retry) return this.#finish(error);
@@ -529,7 +552,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     const decision = asked.retry && this.#host.closed !== null ? NO_RETRY_CLOSED : asked;
     this.#state = "between";
     if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
-      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason });
+      this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason, error });
     }
     if (this.#isOver) return pool.remove(slot);
     if (!decision.retry) {
@@ -542,7 +565,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     this.#exhausted = this.#retriesLeft-- <= 0;
     this.#lease = null;
     this.#exchange = null;
-    this.#tracePoolWait();
+    this.#tracePoolWait(true);
     if (this.#isOver) return pool.remove(slot);
     this.#state = "waiting";
     const want = this.#want as WantConn<Held, DialOwner>; // there was an attempt, so there was a wait
@@ -605,6 +628,9 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
     this.#total = null;
   }
 }
+
+/** Calls that a `pool-wait` names: enough to see who is in the way, and no list of thousands for each who waits. */
+const TOLD_MAX = 16;
 
 /** For each call its own, since it gets that call's facts. */
 export function closedError(): TransportClosedError {

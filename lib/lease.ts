@@ -27,7 +27,7 @@ export interface LeaseHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   /** It went into the pool. */
-  leaseIdle(lease: Lease): void;
+  leaseIdle(lease: Lease, keepMs: number): void;
   /** Its exchange is over; the server keeps the connection for so long (with a margin), where it said. */
   leaseReturned(lease: Lease, keepAliveMs: number | null): void;
   leaseExpired(lease: Lease): void;
@@ -84,7 +84,7 @@ export class Lease implements ConnOwner, Held {
   idle(ms: number): void {
     this.conn.conduit.unref();
     this.conn.armIdle(ms);
-    this.#host.leaseIdle(this);
+    this.#host.leaseIdle(this, ms);
   }
 
   /** What a request that was to be its first one fails with. */

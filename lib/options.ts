@@ -216,6 +216,7 @@ export const CALL_KINDS: Readonly<Record<string, Kind>> = {
   deadline: "deadline",
   timeout: "duration",
   trace: "trace",
+  hop: "count",
   onInformation: "function",
   onStateChange: "function",
   tls: "object",
@@ -416,12 +417,13 @@ export function checkOption(name: string, kind: Kind, value: unknown): void {
   }
 }
 
-const TRACE_NAMES: readonly string[] = ["groups", "on"];
+const TRACE_NAMES: readonly string[] = ["groups", "on", "secrets"];
 const TRACE_GROUPS: readonly string[] = ["call", "pool", "dial", "connection", "body"] satisfies TraceGroup[];
 
 function isTraceOption(value: unknown): boolean {
   if (typeof value === "function") return true;
   if (typeof value !== "object" || value === null) return false;
-  const { groups, on } = value as Record<string, unknown>; // each is looked at
-  return typeof on === "function" && Array.isArray(groups) && groups.every((group) => TRACE_GROUPS.includes(group));
+  const { groups = TRACE_GROUPS, on, secrets = false } = value as Record<string, unknown>; // each is looked at
+  if (typeof on !== "function" || typeof secrets !== "boolean") return false;
+  return Array.isArray(groups) && groups.every((group) => TRACE_GROUPS.includes(group));
 }

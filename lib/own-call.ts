@@ -15,6 +15,7 @@ export interface OwnCall extends CallTimeLimits {
   signal: AbortSignal | undefined;
   deadline: CallDeadline | undefined;
   trace: TraceOption | undefined;
+  hop: number | undefined;
   onInformation: RoundTripCall["onInformation"];
   tls: TlsOptions | undefined;
 }
@@ -23,6 +24,7 @@ export const NO_CALL: OwnCall = Object.freeze({
   signal: undefined,
   deadline: undefined,
   trace: undefined,
+  hop: undefined,
   onInformation: undefined,
   tls: undefined,
 });

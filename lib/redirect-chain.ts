@@ -18,7 +18,7 @@ import { RedirectError, TimeoutError, TooManyRedirectsError } from "./errors.ts"
 import { sameName } from "./message/headers.ts";
 import { kindOf } from "./message/options.ts";
 import { basicAuthorization, Request } from "./message/request.ts";
-import { drained, markRedirected, type Response } from "./message/response.ts";
+import { drained, markFollowed, markRedirected, type Response } from "./message/response.ts";
 import { type Hop, isRedirect, onward, replacedHop } from "./redirect.ts";
 import { errUseLastResponse, type ResolvedRedirects, redirectsMax } from "./redirect-options.ts";
 import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
@@ -64,7 +64,10 @@ export class Chain {
       let next: Hop | null;
       try {
         next = await this.#next(answer);
-        if (next !== null) await this.#leave(answer, next);
+        if (next !== null) {
+          this.#tell(answer, next);
+          await this.#leave(answer, next);
+        }
       } catch (error) {
         answer.close().catch(ignore);
         throw error;
@@ -84,6 +87,8 @@ export class Chain {
 
   async #send(): Promise<Response> {
     const { transport, jar } = this.#owner;
+    const hop = this.#via.length - 1;
+    if (hop > 0) this.#call = { ...this.#call, hop };
     const request = authorized(this.#hop.request);
     if (jar === null) return transport.roundTrip(request, this.#call);
     let sent = request;
@@ -164,6 +169,19 @@ export class Chain {
     throw new TypeError(
       `checkRedirect must give nothing, a Request, errUseLastResponse or another error: it gave ${kindOf(said)}`,
     );
+  }
+
+  #tell(answer: Response, next: Hop): void {
+    const { request: from } = this.#hop;
+    const { request: to } = next;
+    markFollowed(answer, () => ({
+      method: to.method,
+      url: to.url,
+      crossed: to.destination.origin !== from.destination.origin,
+      dropped: authorized(from)
+        .pairs.map(([name]) => name)
+        .filter((name) => !authorized(to).hasField(name.toLowerCase())),
+    }));
   }
 
   /** A client certificate of the call is for its first origin: a chain that has left that does not get it back. */

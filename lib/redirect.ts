@@ -20,23 +20,10 @@
 import { type Destination, destinationOf } from "./message/destination.ts";
 import { sameName } from "./message/headers.ts";
 import type { Request } from "./message/request.ts";
+import { SECRET_FIELDS } from "./secrets.ts";
 
 /** Fields by which somebody proves who they are; `Proxy-` is looked at by its beginning. */
-const CREDENTIALS: ReadonlySet<string> = new Set([
-  "authorization",
-  "cookie",
-  "cookie2",
-  "www-authenticate",
-  // No standard has these, but they open doors like the ones above.
-  "api-key",
-  "x-api-key",
-  "x-auth-token",
-  "x-access-token",
-  "x-csrf-token",
-  "x-xsrf-token",
-  "x-amz-security-token",
-  "x-goog-api-key",
-]);
+const CREDENTIALS: ReadonlySet<string> = new Set([...SECRET_FIELDS, "www-authenticate"]);
 
 /** What a strict chain takes to another origin, beside the fields that describe the body. */
 const SAFELISTED: ReadonlySet<string> = new Set([

@@ -45,6 +45,8 @@ export interface RoundTripCall extends CallTimeLimits {
   deadline?: CallDeadline;
   /** Hears what happens on this call, beside the transport's own listener. Default: none. */
   trace?: TraceOption;
+  /** How many redirects led to it, for who listens. Default 0. */
+  hop?: number;
   /** Hears each 1xx response; what it throws fails the call. Default: none. */
   onInformation?: (information: Information) => void;
   /**

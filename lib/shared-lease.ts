@@ -27,7 +27,7 @@ export interface SharedLeaseHost {
   /** Somebody will ride it, and it is idle in the pool: takes it out. */
   sharedClaimed(lease: SharedLease): void;
   /** It went into the pool. */
-  sharedParked(lease: SharedLease): void;
+  sharedParked(lease: SharedLease, keepMs: number): void;
   sharedExpired(lease: SharedLease): void;
   sharedClosed(lease: SharedLease, reason: CloseReason): void;
 }
@@ -83,7 +83,7 @@ export class SharedLease implements Held {
     this.conn.unref();
     this.#idleDeadline ??= this.#host.clock.deadline(0, () => this.#host.sharedExpired(this));
     this.#idleDeadline.reset(ms);
-    this.#host.sharedParked(this);
+    this.#host.sharedParked(this, ms);
   }
 
   /** The speaker says that something changed. */

@@ -14,6 +14,7 @@ import type { CloseReason, DialAttempt } from "./errors.ts";
 import type { Headers } from "./message/headers.ts";
 import type { ConnectionInfo } from "./message/response.ts";
 import type { Timings } from "./message/timings.ts";
+import { shownFields, shownText } from "./secrets.ts";
 
 /** Groups of events, as bits of a mask. */
 export const TRACE_CALL = 1;
@@ -21,7 +22,6 @@ export const TRACE_POOL = 2;
 export const TRACE_DIAL = 4;
 export const TRACE_CONN = 8;
 export const TRACE_BODY = 16;
-const TRACE_ALL = 31;
 
 const GROUPS = {
   call: TRACE_CALL,
@@ -32,13 +32,41 @@ const GROUPS = {
 } as const;
 export type TraceGroup = keyof typeof GROUPS;
 
+/** Pairs as on the wire, in order and case; values of secret fields are hidden unless the listener asks for them. */
+export type TraceFields = readonly (readonly [name: string, value: string])[];
+
 /** What happened at one station. `type` tells them apart. */
 export type TraceDetail =
   // call
-  | { readonly type: "call-start"; readonly method: string; readonly url: string }
-  | { readonly type: "retry"; readonly reason: string }
-  | { readonly type: "retry-refused"; readonly reason: string }
+  | {
+      readonly type: "call-start";
+      readonly method: string;
+      /** Without user name and password. */
+      readonly url: string;
+      /** Milliseconds since the epoch. */
+      readonly startedAt: number;
+      /** How many redirects led to it. */
+      readonly hop: number;
+    }
+  /** An attempt failed with `error`, and another one follows. */
+  | { readonly type: "retry"; readonly reason: string; readonly error: unknown }
+  /** An attempt failed with `error`, and none follows. */
+  | { readonly type: "retry-refused"; readonly reason: string; readonly error: unknown }
+  /** The answer sends the request elsewhere, and a call of its own follows it. */
+  | {
+      readonly type: "redirect";
+      readonly status: number;
+      readonly method: string;
+      /** Where to, without user name and password. */
+      readonly url: string;
+      /** Scheme, host or port are others. */
+      readonly crossed: boolean;
+      /** Names of the fields that stay behind. */
+      readonly dropped: readonly string[];
+    }
   | { readonly type: "call-failed"; readonly error: unknown }
+  /** The head had been delivered; the reader of the body gets this. */
+  | { readonly type: "body-failed"; readonly error: unknown }
   // pool
   | {
       readonly type: "pool-wait";
@@ -48,6 +76,13 @@ export type TraceDetail =
       readonly idle: number;
       readonly waiting: number;
       readonly dials: number;
+      readonly busy: number;
+      /** `maxConnsPerHost`; 0: none. */
+      readonly limit: number;
+      /** The calls that wait before it, the first in line first; 16 at most. */
+      readonly ahead: readonly number[];
+      /** The calls that have the connections, the one that has had its own longest first; 16 at most. */
+      readonly holders: readonly number[];
     }
   | {
       readonly type: "pool-assigned";
@@ -56,8 +91,11 @@ export type TraceDetail =
       /** How long it had been idle, in ms; null where it did not come out of the pool. */
       readonly idleMs: number | null;
       readonly info: () => ConnectionInfo;
+      /** A dial had begun for this call, and goes on without it. */
+      readonly dialLeft: boolean;
     }
-  | { readonly type: "connection-idle" }
+  /** It went into the pool: for `keepMs` at most (0: for ever), after so many exchanges. */
+  | { readonly type: "connection-idle"; readonly served: number; readonly keepMs: number }
   /** It was this call's turn to have it, but its server has closed others at about that age; it is closed instead. */
   | {
       readonly type: "connection-passed-over";
@@ -95,10 +133,21 @@ export type TraceDetail =
       readonly id: number;
       readonly localAddress: string | null;
       readonly localPort: number | null;
+      /** The address dialed, the proxy's where there is one, or the path of a unix socket. */
+      readonly remoteAddress: string | null;
+      readonly remotePort: number | null;
     }
   | { readonly type: "dial-failed"; readonly error: unknown }
+  /** Nobody wants what it would have brought. */
+  | { readonly type: "dial-abandoned" }
   // connection
-  | { readonly type: "request-write"; readonly bytes: number }
+  /** Its first bytes go out: the head, and what of the body goes along. */
+  | {
+      readonly type: "request-write";
+      readonly bytes: number;
+      readonly target: string;
+      readonly headers: TraceFields;
+    }
   /** The head was handed over. Its fields may hold credentials, so they are given to those who ask for them. */
   | { readonly type: "request-head"; readonly fields: () => readonly (readonly [name: string, value: string])[] }
   /** The body waits for a 100. */
@@ -106,7 +155,16 @@ export type TraceDetail =
   | { readonly type: "request-sent"; readonly bytes: number }
   | { readonly type: "first-byte" }
   | { readonly type: "information"; readonly status: number; readonly headers: () => Headers }
-  | { readonly type: "head"; readonly status: number; readonly framing: string }
+  | {
+      readonly type: "head";
+      readonly status: number;
+      readonly framing: string;
+      readonly statusText: string;
+      readonly httpVersion: "1.0" | "1.1" | "2";
+      readonly headers: TraceFields;
+      /** It came before the request was wholly sent (RFC 9112 §9.5). */
+      readonly early: boolean;
+    }
   | { readonly type: "end"; readonly bytes: number }
   /** 101 or a 2xx to CONNECT: the connection is the caller's. `connection-closed` follows when that has ended. */
   | { readonly type: "handed-over"; readonly status: number }
@@ -130,7 +188,15 @@ export type TraceEvent = TraceDetail & {
 export type TraceListener = (event: TraceEvent) => void;
 
 /** A listener, or a listener of some groups only. */
-export type TraceOption = TraceListener | { readonly groups: readonly TraceGroup[]; readonly on: TraceListener };
+export type TraceOption =
+  | TraceListener
+  | {
+      /** Default: all. */
+      readonly groups?: readonly TraceGroup[];
+      readonly on: TraceListener;
+      /** See Authorization, Cookie and the like, and URLs with their signatures. Default false: they are hidden. */
+      readonly secrets?: boolean;
+    };
 
 /** Where events go: nowhere (mask 0), or to one or two listeners. */
 export interface Tracer {
@@ -144,17 +210,37 @@ const NO_TRACER: Tracer = { mask: 0, emit() {} };
 export function tracerOf(option: TraceOption | undefined): Tracer {
   if (option === undefined) return NO_TRACER;
   const on = typeof option === "function" ? option : option.on;
-  const mask = typeof option === "function" ? TRACE_ALL : option.groups.reduce((m, g) => m | GROUPS[g], 0);
+  const { groups, secrets = false } = typeof option === "function" ? ALL_GROUPS : { ...ALL_GROUPS, ...option };
+  const mask = groups.reduce((m, g) => m | GROUPS[g], 0);
   return {
     mask,
     emit(event) {
       try {
-        on(event);
+        on(secrets ? event : shown(event));
       } catch (error) {
         throwLater(error);
       }
     },
   };
+}
+
+const ALL_GROUPS: { readonly groups: readonly TraceGroup[]; readonly secrets?: boolean } = {
+  groups: ["call", "pool", "dial", "connection", "body"],
+};
+
+/** The event as one may see it who did not ask for secrets. */
+export function shown(event: TraceEvent): TraceEvent {
+  switch (event.type) {
+    case "call-start":
+    case "redirect":
+      return { ...event, url: shownText(event.url) };
+    case "request-write":
+      return { ...event, target: shownText(event.target), headers: shownFields(event.headers) };
+    case "head":
+      return { ...event, headers: shownFields(event.headers) };
+    default:
+      return event;
+  }
 }
 
 function both(a: Tracer, b: Tracer): Tracer {
@@ -174,14 +260,17 @@ function both(a: Tracer, b: Tracer): Tracer {
 export function bothTraces(first: TraceOption, second: TraceOption): TraceOption {
   const { mask, emit } = both(tracerOf(first), tracerOf(second));
   const names = Object.keys(GROUPS) as TraceGroup[]; // the names of that very object
-  return { groups: names.filter((name) => mask & GROUPS[name]), on: emit };
+  return { groups: names.filter((name) => mask & GROUPS[name]), on: emit, secrets: true }; // each hides for itself
 }
 
-const GROUP_OF: Record<TraceDetail["type"], number> = {
+/** The group of each event, as its bit. */
+export const GROUP_OF: Record<TraceDetail["type"], number> = {
   "call-start": TRACE_CALL,
   retry: TRACE_CALL,
   "retry-refused": TRACE_CALL,
+  redirect: TRACE_CALL,
   "call-failed": TRACE_CALL,
+  "body-failed": TRACE_CALL,
   "pool-wait": TRACE_POOL,
   "pool-assigned": TRACE_POOL,
   "connection-idle": TRACE_POOL,
@@ -200,6 +289,7 @@ const GROUP_OF: Record<TraceDetail["type"], number> = {
   "tunnel-done": TRACE_DIAL,
   "dial-done": TRACE_DIAL,
   "dial-failed": TRACE_DIAL,
+  "dial-abandoned": TRACE_DIAL,
   "request-write": TRACE_CONN,
   "request-head": TRACE_CONN,
   "continue-wait": TRACE_CONN,
@@ -275,4 +365,14 @@ export class CallTrace {
       end: since(this.endAt),
     };
   }
+}
+
+/** A head of our own writing, taken apart for who listens. */
+export function headParts(text: string): { target: string; headers: [string, string][] } {
+  const [start = "", ...lines] = text.slice(0, -4).split("\r\n");
+  const headers = lines.map((line): [string, string] => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1).trimStart()];
+  });
+  return { target: start.split(" ")[1] ?? "", headers };
 }

@@ -11,6 +11,7 @@
 import { Alternates } from "./alternates.ts";
 import { detached } from "./boundary.ts";
 import { Call, type CallHost, closedError, dialTrace, FOR_EVER_MS, isClosed, KEEP_ALIVE } from "./call.ts";
+import { withChannels } from "./channels.ts";
 import {
   CLIENT_CONN_NAMES,
   type ClientConn,
@@ -196,7 +197,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   constructor(options: ResolvedOptions, clock: Clock) {
     this.clock = clock;
     this.options = options;
-    this.tracer = tracerOf(options.trace);
+    this.tracer = withChannels(tracerOf(options.trace));
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
     this.#lessons = options.learnIdleTimeout ? new IdleLessons() : null;
@@ -256,9 +257,10 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   /** Dials for a slot. The call is the one that asked; the dial may outlive it and serve another. */
   #dial(slot: Slot<Held>, call: DialOwner): void {
     call.ownsSlot();
+    if (call instanceof Call) call.dialing = true;
     const { way, trace } = call;
     const { target, proxy } = way;
-    const dial = new DialInProgress(this.clock);
+    const dial = new DialInProgress(this.clock, trace);
     this.#dials.set(slot, dial); // before a listener can end the call, and the pool abandon or detach its dial
     if (trace.mask & TRACE_DIAL) {
       const { host, port } = target;
@@ -286,8 +288,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
         dial.lease = lease;
         this.#leases.add(lease);
         if (trace.mask & TRACE_DIAL) {
-          const { localAddress, localPort } = dialed.facts;
-          trace.emit({ type: "dial-done", id: lease.id, localAddress, localPort });
+          const { localAddress, localPort, remoteAddress, remotePort } = dialed.facts;
+          trace.emit({ type: "dial-done", id: lease.id, localAddress, localPort, remoteAddress, remotePort });
         }
         // It is read from here on, and given out a full poll later: bytes that were in our kernel by then came before the
         // request did, so they are no answer to it, and close the connection (RFC 9112 §9.2). Where ALPN chose another
@@ -339,12 +341,13 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     dial?.lease?.close("dial-unwanted");
     this.#ended(slot);
     dial?.abort.abort();
+    if (dial !== undefined && dial.trace.mask & TRACE_DIAL) dial.trace.emit({ type: "dial-abandoned" });
   }
 
   // ---- connections
 
-  leaseIdle(lease: Lease): void {
-    if (this.tracer.mask & TRACE_POOL) this.emit(lease, { type: "connection-idle" });
+  leaseIdle(lease: Lease, keepMs: number): void {
+    if (this.tracer.mask & TRACE_POOL) this.emit(lease, { type: "connection-idle", served: lease.conn.served, keepMs });
   }
 
   leaseReturned(lease: Lease, keepAliveMs: number | null): void {
@@ -388,8 +391,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     this.pool.claim(lease.slot);
   }
 
-  sharedParked(lease: SharedLease): void {
-    if (this.tracer.mask & TRACE_POOL) this.emit(lease, { type: "connection-idle" });
+  sharedParked(lease: SharedLease, keepMs: number): void {
+    if (this.tracer.mask & TRACE_POOL) this.emit(lease, { type: "connection-idle", served: lease.served, keepMs });
   }
 
   sharedExpired(lease: SharedLease): void {
@@ -488,13 +491,15 @@ class DialInProgress {
   /** What it has brought, until that is given out. */
   lease: Held | null = null;
   readonly #clock: Clock;
+  readonly trace: CallTrace;
   #dialing: Dialing<Dialed> | null = null;
   #detached = false;
   #keeper: Deadline | null = null;
   #patience: Deadline | null = null;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, trace: CallTrace) {
     this.#clock = clock;
+    this.trace = trace;
   }
 
   begun(dialing: Dialing<Dialed>): void {

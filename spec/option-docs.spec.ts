@@ -32,6 +32,7 @@ const WITHOUT_ERROR = new Set([
     "maxIdleConnsPerHost",
     "maxIdleConns",
     "readIdleTimeout",
+    "hop",
   ],
 ]);
 

@@ -545,6 +545,8 @@ describe("the options of redirects", () => {
     const site = counting(1);
     const client = new Client({ transport: site });
     await client.get("http://a.test/?n=0", { redirect: "follow", maxRedirects: 5, writeTimeout: 7 });
-    for (const { call } of site.seen) expect(call).toEqual({ writeTimeout: 7 });
+    const [first, second] = site.seen;
+    expect(first?.call).toEqual({ writeTimeout: 7 });
+    expect(second?.call).toEqual({ writeTimeout: 7, hop: 1 }); // told to who listens
   });
 });

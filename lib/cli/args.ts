@@ -36,6 +36,11 @@ export interface Options {
   readonly verbose: boolean;
   readonly silent: boolean;
   readonly timeline: boolean;
+  readonly waterfall: boolean;
+  /** Paths of files that are written at the end; null for none. */
+  readonly html: string | null;
+  readonly har: string | null;
+  readonly perfetto: string | null;
   readonly fail: boolean;
   /** Ask for a compressed answer, and print it decoded. */
   readonly compressed: boolean;
@@ -255,6 +260,37 @@ const FLAGS: readonly Flag[] = [
     },
   },
   {
+    long: "waterfall",
+    help: "draw all requests over all connections at the end, and say why what was closed or sent again",
+    apply: (d) => {
+      d.waterfall = true;
+    },
+  },
+  {
+    long: "html",
+    value: "FILE",
+    help: "write the same as one page for a browser: zoom, and hover for what happened",
+    apply: (d, v) => {
+      d.html = v;
+    },
+  },
+  {
+    long: "har",
+    value: "FILE",
+    help: "write an HTTP Archive (HAR 1.2), without bodies and secrets",
+    apply: (d, v) => {
+      d.har = v;
+    },
+  },
+  {
+    long: "perfetto",
+    value: "FILE",
+    help: "write a trace for Perfetto and chrome://tracing, a lane for each loop of each connection",
+    apply: (d, v) => {
+      d.perfetto = v;
+    },
+  },
+  {
     short: "v",
     long: "verbose",
     help: "show heads and events on stderr",
@@ -309,6 +345,10 @@ export function parseArgs(argv: readonly string[]): Parsed {
     verbose: false,
     silent: false,
     timeline: false,
+    waterfall: false,
+    html: null,
+    har: null,
+    perfetto: null,
     fail: false,
     compressed: true,
     location: false,

@@ -9,7 +9,8 @@ import type { TraceEvent } from "../trace.ts";
 import { formatMs, printable } from "./format.ts";
 import { withoutCredentials } from "./target.ts";
 
-const COMMON = new Set(["type", "at", "call", "attempt", "connection"]);
+/** What stands in front, and heads, which `-v` prints as they are. */
+const COMMON = new Set(["type", "at", "call", "attempt", "connection", "headers"]);
 
 /** `*   1.20 ms #3 dial-start host=127.0.0.1 port=80`. */
 export function eventLine(event: TraceEvent, since: number): string {

@@ -19,6 +19,7 @@ import {
   type TransportOptions,
   unixDialer,
 } from "../index.ts";
+import { har, page, Recording, traceAll, traceEvents } from "../observe.ts";
 import { VERSION } from "../options.ts";
 import { type Options, parseArgs } from "./args.ts";
 import { errorFacts } from "./events.ts";
@@ -32,6 +33,7 @@ import { Progress } from "./progress.ts";
 import { targetOf, withoutCredentials } from "./target.ts";
 import { renderTimeline } from "./timeline.ts";
 import { ShowingRoundTripper, showEvents, statusLine } from "./verbose.ts";
+import { renderWaterfall } from "./waterfall.ts";
 
 /** What the process gives: its streams, its time, and whether it was interrupted. */
 export interface Io {
@@ -95,11 +97,15 @@ class Run {
   readonly #stop = new AbortController();
   readonly #stdout: Output;
   #file: Output | null = null;
+  /** What happened, where something is to be made of it at the end. */
+  readonly #recording: Recording | null;
 
   constructor(options: Options, io: Io) {
     this.#options = options;
     this.#io = io;
     this.#glyphs = glyphsFor(io.env);
+    const { waterfall, html, har, perfetto } = options;
+    this.#recording = waterfall || [html, har, perfetto].some((path) => path !== null) ? new Recording() : null;
     const stop = () => this.#stop.abort(io.signal.reason);
     if (io.signal.aborted) stop();
     else io.signal.addEventListener("abort", stop, { once: true });
@@ -107,6 +113,29 @@ class Run {
   }
 
   async run(): Promise<number> {
+    const code = await this.#send();
+    try {
+      await this.#tell();
+      return code;
+    } catch (error) {
+      const failed = this.#failed(error);
+      return code === exitCode("ok") ? failed : code;
+    }
+  }
+
+  /** What was recorded, as it was asked for. */
+  async #tell(): Promise<void> {
+    const recording = this.#recording;
+    if (recording === null) return;
+    const { waterfall, html, har: archive, perfetto, urls } = this.#options;
+    if (waterfall) this.#io.stderr.write(renderWaterfall(recording, columnsOf(this.#io.stderr), this.#glyphs));
+    const title = `persistconn ${withoutCredentials(urls.join(" "))}`;
+    if (html !== null) await written(html, page(recording, title));
+    if (archive !== null) await written(archive, JSON.stringify(har(recording), null, 1));
+    if (perfetto !== null) await written(perfetto, JSON.stringify(traceEvents(recording)));
+  }
+
+  async #send(): Promise<number> {
     let transport: Transport | null = null;
     try {
       const requests = await this.#requests();
@@ -164,7 +193,8 @@ class Run {
     } finally {
       progress?.end();
     }
-    if (!silent && (this.#options.timeline || this.#io.stderr.isTTY)) this.#drawTimeline(request, response, bytes);
+    if (!silent && !this.#options.waterfall && (this.#options.timeline || this.#io.stderr.isTTY))
+      this.#drawTimeline(request, response, bytes);
   }
 
   async #load(client: Client, transport: Transport, request: Request, count: number): Promise<number> {
@@ -211,7 +241,11 @@ class Run {
     if (unixSocket !== null) options.dial = unixDialer(unixSocket);
     else if (proxy === null) options.proxy = environmentProxy(this.#io.env);
     else if (proxy !== "") options.proxy = proxy;
-    if (verbose) options.trace = showEvents(this.#io.stderr);
+    const listeners = verbose ? [showEvents(this.#io.stderr)] : [];
+    const { trace } = this.#recording ?? {};
+    if (listeners.length > 0 || trace !== undefined) {
+      options.trace = traceAll(...listeners, ...(trace === undefined ? [] : [trace]));
+    }
     if (cacert !== null) options.tls = { ca: await readCa(cacert) };
     if (insecure) options.tls = { ...options.tls, rejectUnauthorized: false };
     if (dropped.has("user-agent")) options.userAgent = "";
@@ -264,6 +298,13 @@ class Run {
     this.#io.stderr.write(`${lines.join("\n")}\n`);
     return exitCode(kindOf(error));
   }
+}
+
+/** A file of its own, whole. */
+async function written(path: string, text: string): Promise<void> {
+  const output = Output.file(path);
+  await output.write(text);
+  await output.close();
 }
 
 /** A terminal that does not know its width says 0; what is no terminal says nothing. */

@@ -19,13 +19,14 @@ import {
   type ConnectionInfo,
   type Framing,
   type Handed,
+  type OnwardFacts,
   type Response,
   type ResponseBacking,
   responseOf,
 } from "../message/response.ts";
 import type { BodySource } from "../message/response-body.ts";
 import type { Timings } from "../message/timings.ts";
-import { type CallTrace, TRACE_BODY } from "../trace.ts";
+import { type CallTrace, TRACE_BODY, TRACE_CALL } from "../trace.ts";
 import type { FieldLines, ResponseHead } from "../wire/parser-events.ts";
 import type { WritableHead } from "../wire/request-writer.ts";
 import { AsyncQueue } from "./async-queue.ts";
@@ -247,7 +248,10 @@ export class Exchange implements ResponseBacking, BodySource {
     this.#host = null;
     this.outgoingBody?.destroy(error);
     if (wasPending) this.#caller?.failed(error, this);
-    else this.#chunks?.close(error);
+    else {
+      if (this.trace.mask & TRACE_CALL) this.trace.emit({ type: "body-failed", error });
+      this.#chunks?.close(error);
+    }
     this.release();
     return true;
   }
@@ -381,6 +385,11 @@ export class Exchange implements ResponseBacking, BodySource {
   get connection(): ConnectionInfo | null {
     if (this.connectionFacts === null) return null;
     return { ...this.connectionFacts, reused: this.reused, served: this.served };
+  }
+  followed(onward: () => OnwardFacts): void {
+    if (this.trace.mask & TRACE_CALL) {
+      this.trace.emit({ type: "redirect", status: this.#answered.status, ...onward() });
+    }
   }
   whenOver(fn: () => void): void {
     if (this.#state === "over") fn();

@@ -228,7 +228,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
     this.#state = this.#state.head;
     const trace = exchange.trace;
     trace.headersAt = this.#now;
-    if (trace.mask & TRACE_CONN) trace.emit({ type: "head", status: head.status, framing: head.framing }, this.#now);
+    if (trace.mask & TRACE_CONN) this.#traceHead(exchange, head);
     if (head.framing === "tunnel") return this.#leaveHttp(head);
     const hasBody = exchange.request.method !== "HEAD" && head.status !== 204 && head.status !== 304;
     exchange.answer(head, hasBody, this);
@@ -237,6 +237,13 @@ export class ReadLoop implements ResponseSink, BodyHost {
     // A server that answers with an error, or will close, does not want the rest of the body (RFC 9112 §9.5).
     if (head.status >= 400 || !head.keepAlive) this.#host.stopWriting(exchange);
     else this.#host.continueWriting();
+  }
+
+  #traceHead({ trace }: Exchange, { status, framing, statusText, minorVersion, fields }: ResponseHead): void {
+    const headers = Array.from({ length: fields.length }, (_, i) => [fields.name(i), fields.value(i)] as const);
+    const httpVersion = minorVersion === 1 ? "1.1" : "1.0";
+    const early = !this.#host.requestWritten;
+    trace.emit({ type: "head", status, framing, statusText, httpVersion, headers, early }, this.#now);
   }
 
   /** The rest of the round, and of the request, is waited for: nobody can switch in the middle of a message. */

@@ -16,7 +16,7 @@
 import type { Clock, Deadline } from "../clock.ts";
 import { type CloseReason, ConnectionClosedError, LocalProtocolError, TimeoutError } from "../errors.ts";
 import type { BodyReader } from "../message/request-body.ts";
-import { TRACE_BODY, TRACE_CONN } from "../trace.ts";
+import { headParts, TRACE_BODY, TRACE_CONN } from "../trace.ts";
 import { CHUNK_END, chunkHeader, lastChunk } from "../wire/request-writer.ts";
 import type { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
@@ -226,7 +226,8 @@ export class WriteLoop {
     const alone = conduit.pendingBytes === 0;
     exchange.writeBegun = true;
     this.#unsureBytes = bytes;
-    if (first && exchange.trace.mask & TRACE_CONN) exchange.trace.emit({ type: "request-write", bytes });
+    if (first && exchange.trace.mask & TRACE_CONN)
+      exchange.trace.emit({ type: "request-write", bytes, ...headParts(exchange.outgoing.text) });
     const answer = conduit.write(data);
     if (answer instanceof Error) {
       const provenUnwritten = first && alone && conduit.refusalProvesNothingWritten;

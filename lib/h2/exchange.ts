@@ -36,7 +36,7 @@ import type { NextProtocolConnection } from "../next-protocol.ts";
 import { outgoingHead } from "../outgoing-head.ts";
 import type { RoundTripCall } from "../round-tripper.ts";
 import type { CallTimeLimits } from "../time-limits.ts";
-import { CallTrace, lentTrace, TRACE_BODY, TRACE_CONN, tracerOf } from "../trace.ts";
+import { CallTrace, headParts, lentTrace, TRACE_BODY, TRACE_CALL, TRACE_CONN, tracerOf } from "../trace.ts";
 import type { HeadWriter } from "../wire/head-writer.ts";
 import { errorName, NO_ERROR, REFUSED_STREAM } from "./error-codes.ts";
 import { fieldOf, receivedFields, requestFields, trailerFields } from "./fields.ts";
@@ -174,7 +174,8 @@ export class H2Exchange implements ResponseBacking, BodySource {
     this.#stream = stream;
     this.#headSubmitted = head.text.length;
     this.#listen(stream);
-    if (this.#trace.mask & TRACE_CONN) this.#trace.emit({ type: "request-write", bytes: head.text.length });
+    if (this.#trace.mask & TRACE_CONN)
+      this.#trace.emit({ type: "request-write", bytes: head.text.length, ...headParts(head.text) });
     if (body === null) return;
     this.#upload = new Upload(stream, body, connection.clock, {
       expectContinue: head.expectContinue,
@@ -252,7 +253,10 @@ export class H2Exchange implements ResponseBacking, BodySource {
     const bodiless = this.request.method === "HEAD" || status === 204 || status === 304;
     this.#length = !bodiless && length !== null && /^\d+$/.test(length) ? Number(length) : null;
     if (!bodiless) this.#content = this.#contentOf(fieldOf(pairs, "content-encoding"));
-    if (trace.mask & TRACE_CONN) trace.emit({ type: "head", status, framing: this.framing }, now);
+    if (trace.mask & TRACE_CONN) {
+      const facts = { statusText: "", httpVersion: "2", headers: pairs, early: !this.#requestSent } as const;
+      trace.emit({ type: "head", status, framing: this.framing, ...facts }, now);
+    }
     if (this.#isOver) return; // the listener has ended it
     this.#state = "answered";
     if (status >= 400)
@@ -385,7 +389,10 @@ export class H2Exchange implements ResponseBacking, BodySource {
     if (stream !== null && !stream.closed && !stream.destroyed) stream.close(CANCEL);
     stream?.resume(); // what still comes goes nowhere; without this it would never close
     if (pending) this.#settle.reject(error);
-    else this.#chunks.close(error);
+    else {
+      if (this.#trace.mask & TRACE_CALL) this.#trace.emit({ type: "body-failed", error });
+      this.#chunks.close(error);
+    }
     this.#over();
   }
 

@@ -39,6 +39,14 @@ export interface ConnectionInfo {
  */
 export type Framing = "none" | "length" | "chunked" | "close" | "tunnel" | "stream";
 
+/** Where a redirect that is followed leads, and what does not go along. */
+export interface OnwardFacts {
+  readonly method: string;
+  readonly url: string;
+  readonly crossed: boolean;
+  readonly dropped: readonly string[];
+}
+
 /** A connection that an answer handed over. */
 export interface Handed {
   /** The same stream each time. Throws a TypeError where it was closed before. */
@@ -69,6 +77,8 @@ export interface ResponseBacking {
   readonly connection: ConnectionInfo | null;
   /** The connection, where the answer handed it over (101, a 2xx to CONNECT). */
   readonly handed?: Handed | null;
+  /** A redirect that is followed: for who listens. */
+  followed?(onward: () => OnwardFacts): void;
   /** Calls `fn` once the last byte came off the wire or none will come: at once where that is so. */
   whenOver?(fn: () => void): void;
 }

@@ -16,11 +16,18 @@ import { MadeBacking, madeBacking, NOTHING } from "./made-response.ts";
 import { inspectCustom } from "./options.ts";
 import type { Request } from "./request.ts";
 import { type BodyInit, RequestBody } from "./request-body.ts";
-import type { ConnectionInfo, Framing, ResponseBacking, ResponseInit } from "./response-backing.ts";
+import type { ConnectionInfo, Framing, OnwardFacts, ResponseBacking, ResponseInit } from "./response-backing.ts";
 import { type BodySource, type OwnBytes, ResponseBody, usedError } from "./response-body.ts";
 import type { Timings } from "./timings.ts";
 
-export type { ConnectionInfo, Framing, Handed, ResponseBacking, ResponseInit } from "./response-backing.ts";
+export type {
+  ConnectionInfo,
+  Framing,
+  Handed,
+  OnwardFacts,
+  ResponseBacking,
+  ResponseInit,
+} from "./response-backing.ts";
 export type { BodySource } from "./response-body.ts";
 export type { Timings } from "./timings.ts";
 
@@ -35,6 +42,7 @@ const FROM_BACKING = Symbol("from backing");
 
 let make: (backing: ResponseBacking) => Response;
 let setRedirected: (response: Response) => void;
+let tellFollowed: (response: Response, onward: () => OnwardFacts) => void;
 let closeAndWait: (response: Response) => Promise<void> | null;
 let takeApart: (response: Response) => { backing: ResponseBacking; content: BodySource | null };
 
@@ -52,6 +60,7 @@ export class Response {
       response.#redirected = true;
     };
     takeApart = (response) => ({ backing: response.#backing, content: response.#reading()?.take() ?? null });
+    tellFollowed = (response, onward) => response.#backing.followed?.(onward);
     closeAndWait = (response) => {
       const backing = response.#backing;
       response.#reading()?.close();
@@ -313,6 +322,11 @@ export function responseOf(backing: ResponseBacking): Response {
 /** Says of the answer that ends a chain that it does. */
 export function markRedirected(response: Response): void {
   setRedirected(response);
+}
+
+/** Tells who listens to the exchange behind a response that its redirect is followed. */
+export function markFollowed(response: Response, onward: () => OnwardFacts): void {
+  tellFollowed(response, onward);
 }
 
 /**

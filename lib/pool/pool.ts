@@ -299,6 +299,20 @@ export class Pool<C, T = unknown> {
     };
   }
 
+  /** What those want who wait for the key, the first in line first, and what is lent, the longest first; `max` at most of each. */
+  whoHas(key: string, max: number): { waits: T[]; lent: C[] } {
+    const waits: T[] = [];
+    const lent: C[] = [];
+    const at = this.#keys.get(key);
+    if (at === undefined) return { waits, lent };
+    for (const queue of [at.freshWants, at.wants]) {
+      for (let link = queue.firstLink; link !== null && waits.length < max; link = link.next)
+        waits.push(link.item.target);
+    }
+    for (let link = at.busy.first; link !== null && lent.length < max; link = link.next) lent.push(link.item.conn as C); // busy
+    return { waits, lent };
+  }
+
   stats(): PoolStats {
     const keys = new Map<string, KeyState>();
     const sum = { waiting: 0, dialing: 0, busy: 0, idle: 0 };

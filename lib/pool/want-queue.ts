@@ -7,7 +7,7 @@
  */
 
 import { InvariantError } from "../errors.ts";
-import { LinkedList } from "./linked-list.ts";
+import { type Link, LinkedList } from "./linked-list.ts";
 import type { Slot } from "./slot.ts";
 import type { WantConn } from "./want-conn.ts";
 
@@ -27,6 +27,11 @@ export class WantQueue<C, T> {
   get first(): WantConn<C, T> | null {
     const link = this.#line.first;
     return link === null ? null : link.item;
+  }
+
+  /** Where a walk through the queue begins; it must not change meanwhile. */
+  get firstLink(): Link<WantConn<C, T>> | null {
+    return this.#line.first;
   }
 
   get firstBare(): WantConn<C, T> | null {

@@ -49,8 +49,8 @@ test("shownField() tells the scheme of an Authorization, not its secret", () => 
 const COMMON = { at: 12.5, call: 1, attempt: 1, connection: 3 };
 
 test("eventLine() has time, connection, type and facts", () => {
-  expect(eventLine({ ...COMMON, type: "dial-done", id: 3, localAddress: "127.0.0.1", localPort: 5 }, 10)).toBe(
-    "*  2.50 ms #3 dial-done id=3 localAddress=127.0.0.1 localPort=5",
+  expect(eventLine({ ...COMMON, type: "tunnel-start", proxy: "http://p:1", target: "a:80" }, 10)).toBe(
+    "*  2.50 ms #3 tunnel-start proxy=http://p:1 target=a:80",
   );
   expect(eventLine({ ...COMMON, connection: null, type: "dns-done", addresses: ["::1", "127.0.0.1"] }, 20)).toBe(
     "*  0.00 ms dns-done addresses=[::1, 127.0.0.1]",
@@ -58,8 +58,8 @@ test("eventLine() has time, connection, type and facts", () => {
 });
 
 test("eventLine() shows neither credentials nor control bytes", () => {
-  const line = eventLine({ ...COMMON, type: "call-start", method: "GET", url: "http://u:p@a/" }, 10);
-  expect(line).toBe("*  2.50 ms #3 call-start method=GET url=http://a/");
+  const line = eventLine({ ...COMMON, type: "tunnel-start", proxy: "http://u:p@a/", target: "b:80" }, 10);
+  expect(line).toBe("*  2.50 ms #3 tunnel-start proxy=http://a/ target=b:80");
   expect(eventLine({ ...COMMON, type: "call-failed", error: new Error("a\nb") }, 10)).toBe(
     "*  2.50 ms #3 call-failed error=a\\x0ab",
   );
