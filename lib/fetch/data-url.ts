@@ -16,8 +16,11 @@ export function isDataUrl(text: string): boolean {
   return /^data:/i.test(text);
 }
 
-/** @throws {TypeError} it is none: no comma, or base64 that cannot be decoded; its content is never shown */
-export function answerOf(url: string): Response {
+/**
+ * @param method HEAD has no body here either
+ * @throws {TypeError} it is none: no comma, or base64 that cannot be decoded; its content is never shown
+ */
+export function answerOf(url: string, method: string): Response {
   const text = withoutFragment(new URL(url).href);
   const comma = text.indexOf(",");
   if (comma < 0) throw new TypeError("Cannot read data: URL: it has no comma between type and content");
@@ -32,7 +35,7 @@ export function answerOf(url: string): Response {
     statusText: "OK",
     httpVersion: "1.1",
     fields: new PairLines([["Content-Type", contentType]]),
-    framing: "length",
+    framing: method === "HEAD" ? "none" : "length",
     url: text,
     request: null,
     redirected: false,
@@ -41,7 +44,7 @@ export function answerOf(url: string): Response {
     trailers: () => new PairLines([]),
     timings: () => null,
   } as const;
-  return responseOf(new MemoryBacking(facts, new Uint8Array(bytes)));
+  return responseOf(new MemoryBacking(facts, method === "HEAD" ? null : new Uint8Array(bytes)));
 }
 
 function withoutFragment(href: string): string {

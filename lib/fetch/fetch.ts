@@ -52,9 +52,9 @@ async function delivered(answer: Promise<Response>, integrity: Integrity): Promi
 }
 
 /** The answer to a data: URL, or the abort that came before the call. */
-async function saidBy(url: string, { givenSignal }: Request): Promise<Response> {
+async function saidBy(url: string, { givenSignal, method }: Request): Promise<Response> {
   if (givenSignal?.aborted) throw givenSignal.reason;
-  return answerOf(url);
+  return answerOf(url, method);
 }
 
 /** The standard refuses in TypeErrors; what the caller's own code threw is theirs. */

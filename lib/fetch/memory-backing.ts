@@ -21,7 +21,7 @@ export class MemoryBacking implements ResponseBacking {
   readonly httpVersion: "1.0" | "1.1";
   readonly fields: FieldLines;
   readonly framing: Framing;
-  readonly body: BodySource;
+  readonly body: BodySource | null;
   readonly url: string;
   readonly request: Request | null;
   readonly redirected: boolean;
@@ -29,7 +29,8 @@ export class MemoryBacking implements ResponseBacking {
   readonly connection: ConnectionInfo | null;
   readonly #facts: Facts;
 
-  constructor(facts: Facts, bytes: Uint8Array) {
+  /** @param bytes null where there is no body */
+  constructor(facts: Facts, bytes: Uint8Array | null) {
     this.#facts = facts;
     this.status = facts.status;
     this.statusText = facts.statusText;
@@ -41,7 +42,7 @@ export class MemoryBacking implements ResponseBacking {
     this.redirected = facts.redirected;
     this.decompressed = facts.decompressed;
     this.connection = facts.connection;
-    this.body = sourceOf(bytes);
+    this.body = bytes === null ? null : sourceOf(bytes);
   }
 
   trailers(): FieldLines | null {
