@@ -72,7 +72,13 @@ table("fetch(input, { signal })", [
     ({ fetch, url, events }) => {
       const controller = new AbortController();
       events.once("chunk", () => controller.abort(REASON));
-      const body = new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(10)) });
+      // One chunk a turn: the oracle never lets the loop go on while a stream has more.
+      const body = new ReadableStream({
+        async pull(c) {
+          await turns(1);
+          c.enqueue(new Uint8Array(10));
+        },
+      });
       return fetch(`${url}/echo`, { method: "POST", duplex: "half", body, signal: controller.signal } as Init);
     },
     "rejects the reason",

@@ -140,11 +140,13 @@ table("response.headers", [
   [
     "iteration is sorted, lower-case, combined",
     async ({ fetch, url }) =>
-      [...(await fetch(`${url}/fields`)).headers].filter(([name]) => /^x-|^set/.test(name) && name !== "x-latin" && name !== "x-blank"),
+      [...(await fetch(`${url}/fields`)).headers].filter(
+        ([name]) => /^x-|^set/.test(name) && name !== "x-latin" && name !== "x-blank",
+      ),
     [
       ["set-cookie", "a=1"],
       ["set-cookie", "b=2"],
-      
+
       ["x-empty", ""],
       ["x-twice", "1, 2"],
     ],
@@ -275,7 +277,8 @@ table("response bodies", [
     "body is the same each time",
     async ({ fetch, url }) => {
       const response = await fetch(`${url}/text`);
-      return response.body === response.body;
+      const { body } = response;
+      return response.body === body;
     },
     true,
   ],
@@ -553,7 +556,11 @@ table("fetch(input, { integrity })", [
   ],
   ["nothing", integrity(""), [200, "hello"]],
   ["an algorithm that nobody knows", integrity("md5-XUFAKrxLKna5cZ2REBfFkg=="), [200, "hello"]],
-  ["options are passed over", integrity(`${hello("sha256")}?ct=text/plain`), differs([200, "hello"], FAILED, "the standard passes over what stands behind a question mark"]],
+  [
+    "options are passed over",
+    integrity(`${hello("sha256")}?ct=text/plain`),
+    differs([200, "hello"], FAILED, "the standard passes over what stands behind a question mark"),
+  ],
   ["base64url", integrity(hello("sha256").replace(/\+/g, "-").replace(/\//g, "_")), [200, "hello"]],
   [
     "facts stay",
