@@ -29,7 +29,7 @@ export interface FetchInit {
    * As of `client.request`. A stream or an iterable needs `duplex: "half"`; a function that makes a body does not, and can
    * be sent again.
    */
-  body?: BodyInit | RequestBody | null | undefined;
+  body?: BodyInit | RequestBody | ArrayBufferView | null | undefined;
   /** "manual": the 3xx is the answer; "error": it fails the call. Default: the client's. At most 20 are followed. */
   redirect?: "follow" | "manual" | "error" | undefined;
   /** Ends call and body with its reason. Default: the Request's. */

@@ -13,9 +13,9 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Client, Transport } from "../../lib/index.ts";
 
-export type FetchFunction = typeof globalThis.fetch;
+type FetchFunction = typeof globalThis.fetch;
 
-export interface At {
+interface At {
   readonly fetch: FetchFunction;
   /** An origin, without a slash at its end; and another one. */
   readonly url: string;
