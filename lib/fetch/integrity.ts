@@ -7,6 +7,7 @@
 
 import { PairLines } from "../message/headers.ts";
 import { type Response, responseOf, takenApart } from "../message/response.ts";
+import { ResponseBody } from "../message/response-body.ts";
 import { MemoryBacking } from "./memory-backing.ts";
 
 /** From weak to strong: only what is named in the strongest counts. */
@@ -45,13 +46,12 @@ export function parseIntegrity(text: string): Integrity | null {
 /** The response again, whole in memory, once its content was found to be what it should. */
 export async function verified(response: Response, wanted: Integrity): Promise<Response> {
   const { algorithm, digests } = wanted;
-  if (response.body === null) {
+  const { redirected } = response;
+  const { backing, content } = takenApart(response);
+  if (content === null) {
     throw new Error(`Cannot verify integrity of ${response.url}: status ${response.status} came without a body`);
   }
-  const { redirected } = response;
-  const copy = response.clone(); // one reads, the other keeps the facts
-  const bytes = await response.bytes();
-  const { backing } = takenApart(copy);
+  const bytes = await new ResponseBody(content).collect();
   const digest = process.getBuiltinModule("node:crypto").createHash(algorithm).update(bytes).digest("base64");
   const plain = digest.replace(/=+$/, "");
   if (!digests.some((one) => one.replace(/=+$/, "") === plain)) {
