@@ -3,6 +3,7 @@
 import { getEventListeners } from "node:events";
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
+import { isBlockedPort } from "../../lib/fetch/ports.ts";
 import {
   BodyUsedError,
   Client,
@@ -143,6 +144,26 @@ describe("fetch of a Request of ours", () => {
       const error = await errorOf(fetch(request));
       expect(error).toBeInstanceOf(TypeError);
       expect(error.message).not.toContain("secret");
+    }
+  });
+});
+
+describe("a blocked port", () => {
+  test("is not gone to, nor redirected to", async () => {
+    const site = new Site(() => redirect(302, "http://b:6667/"));
+    const { fetch } = over(site);
+    expect((await errorOf(fetch("http://a:6667/"))).cause.message).toContain("Port 6667 is blocked");
+    expect(site.seen).toEqual([]);
+    expect((await errorOf(fetch("http://a/"))).cause).toBeInstanceOf(RedirectError);
+    expect(site.steps).toEqual(["GET"]);
+  });
+
+  test("is blocked in the global fetch too", async () => {
+    const blocked = Array.from({ length: 65_536 }, (_, port) => port).filter(isBlockedPort);
+    expect(blocked.length).toBeGreaterThan(70);
+    for (const port of blocked) {
+      const error = await errorOf(globalThis.fetch(`http://127.0.0.1:${port}/`));
+      expect([port, error.cause?.message]).toEqual([port, "bad port"]);
     }
   });
 });
