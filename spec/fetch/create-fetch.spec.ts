@@ -161,7 +161,8 @@ describe("a blocked port", () => {
   test("is blocked in the global fetch too", async () => {
     const blocked = Array.from({ length: 65_536 }, (_, port) => port).filter(isBlockedPort);
     expect(blocked.length).toBeGreaterThan(70);
-    for (const port of blocked) {
+    // The oracle of Node 20 does not know of port 0, which nobody can listen on.
+    for (const port of blocked.filter((port) => port !== 0)) {
       const error = await errorOf(globalThis.fetch(`http://127.0.0.1:${port}/`));
       expect([port, error.cause?.message]).toEqual([port, "bad port"]);
     }
