@@ -18,7 +18,7 @@ export type Facts = Omit<ResponseBacking, "body" | "trailers" | "timings" | "han
 export class MemoryBacking implements ResponseBacking {
   readonly status: number;
   readonly statusText: string;
-  readonly httpVersion: "1.0" | "1.1";
+  readonly httpVersion: ResponseBacking["httpVersion"];
   readonly fields: FieldLines;
   readonly framing: Framing;
   readonly body: BodySource | null;
