@@ -33,7 +33,10 @@ const allowed = {
   cache: ["message", "round-tripper", "wire/abnf", "clock", "abort", "boundary", "errors"],
   // what users test with: peers and networks stand where a client's other end stands, and know no client
   testing: ["conn", "message", "round-tripper", "clock", "abort", "errors"],
+  // the standard call over a client, which it is given; only create-fetch knows one
+  fetch: ["message", "errors"],
 };
+const also = { fetch: { files: "^lib/fetch/create-fetch\\.ts$", names: ["client", "round-tripper"] } };
 const at = (names) => names.map((n) => `^lib/${n}(/|\\.ts$)`);
 
 module.exports = {
@@ -44,8 +47,14 @@ module.exports = {
     ...Object.entries(allowed).map(([folder, names]) => ({
       name: `${folder}-imports`,
       severity: "error",
-      from: { path: `^lib/${folder}/` },
+      from: { path: `^lib/${folder}/`, pathNot: also[folder] ? [also[folder].files] : [] },
       to: { path: "^lib/", pathNot: [`^lib/${folder}/`, ...at(names)] },
+    })),
+    ...Object.entries(also).map(([folder, { files, names }]) => ({
+      name: `${folder}-edge-imports`,
+      severity: "error",
+      from: { path: files },
+      to: { path: "^lib/", pathNot: [`^lib/${folder}/`, ...at([...allowed[folder], ...names])] },
     })),
     {
       name: "wire-node-buffer-only",

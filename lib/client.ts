@@ -12,6 +12,7 @@ import type { Clock } from "./clock.ts";
 import { clockOf } from "./clock.ts";
 import { type CookieJar, isCookieJar } from "./cookies.ts";
 import { LocalProtocolError } from "./errors.ts";
+import { type Fetch, fetchOver } from "./fetch/fetch.ts";
 import { type HeadersInit, normaliseHeaders, sameName } from "./message/headers.ts";
 import { unknownOption, wrongType } from "./message/options.ts";
 import { isRequestLike, REQUEST_OPTIONS, Request, type RequestInit, type RequestLike } from "./message/request.ts";
@@ -20,6 +21,7 @@ import { CALL_TIME_LIMITS, type CallTimeLimits, checkCall, checkOption } from ".
 import { isRedirect } from "./redirect.ts";
 import { authorized, Chain, type ChainOwner } from "./redirect-chain.ts";
 import {
+  fetchRedirects,
   REDIRECT_DEFAULTS,
   REDIRECT_OPTIONS,
   type RedirectOptions,
@@ -96,6 +98,7 @@ export class Client {
   readonly #clock: Clock;
   readonly #redirects: ResolvedRedirects;
   readonly #chains: ChainOwner;
+  #fetch: Fetch | null = null;
 
   /** @throws {TypeError} unknown or wrong options */
   constructor(options: ClientOptions = {}) {
@@ -130,9 +133,13 @@ export class Client {
    */
   do(request: Request | RequestLike, options?: CallOptions): Promise<Response> {
     if (!(request instanceof Request)) return this.#doStandard(request, options);
+    return this.#send(request, options, this.#redirects);
+  }
+
+  #send(request: Request, options: CallOptions | undefined, redirects: ResolvedRedirects): Promise<Response> {
     try {
       const call = this.#call(request, options);
-      const rules = options === undefined ? this.#redirects : resolveRedirects(this.#redirects, options);
+      const rules = options === undefined ? redirects : resolveRedirects(redirects, options);
       if (rules.httpsOnly) refuseHttp(request);
       const first = this.#withDefaults(request);
       if (this.#chains.jar !== null) return new Chain(this.#chains, rules, call, first).run();
@@ -202,6 +209,22 @@ export class Client {
   }
   delete(url: RequestInput, init?: CallInit): Promise<Response> {
     return this.request("DELETE", url, init);
+  }
+
+  /**
+   * The standard call on this client, to be given to whatever takes a `fetch`: the same function each time, and it needs no
+   * `this`. Default fields, jar, time limit and transport are the client's; redirects go by the standard's rules.
+   *
+   * @see Fetch standard, "fetch method"
+   */
+  get fetch(): Fetch {
+    if (this.#fetch === null) {
+      const rules = fetchRedirects(this.#redirects);
+      this.#fetch = fetchOver((request, redirect) =>
+        this.#send(request, undefined, redirect === undefined ? rules : { ...rules, redirect }),
+      );
+    }
+    return this.#fetch;
   }
 
   /** Closes what is idle in the transport, as Go's CloseIdleConnections; nothing where the transport has no such method. */

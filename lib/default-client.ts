@@ -7,6 +7,7 @@
  */
 
 import { type CallInit, Client, type RequestInput } from "./client.ts";
+import type { Fetch } from "./fetch/fetch.ts";
 import type { Response } from "./message/response.ts";
 import { proxyFromEnvironment } from "./proxy/environment.ts";
 import { Transport } from "./transport.ts";
@@ -59,3 +60,6 @@ export function patch(url: RequestInput, init?: CallInit): Promise<Response> {
 export function del(url: RequestInput, init?: CallInit): Promise<Response> {
   return defaultClient.delete(url, init);
 }
+
+/** `defaultClient.fetch`: the standard call. */
+export const fetch: Fetch = (input, init) => defaultClient.fetch(input, init);

@@ -9,7 +9,7 @@ export type { UserDial, UserDialTarget } from "./conn/dial.ts";
 export type { TlsOptions } from "./conn/tls.ts";
 export { unixDialer } from "./conn/unix.ts";
 export type { CookieJar } from "./cookies.ts";
-export { defaultClient, del, get, head, options, patch, post, put, request } from "./default-client.ts";
+export { defaultClient, del, fetch, get, head, options, patch, post, put, request } from "./default-client.ts";
 export {
   BodyUsedError,
   type CloseReason,
@@ -34,6 +34,8 @@ export {
   TooManyRedirectsError,
   TransportClosedError,
 } from "./errors.ts";
+export { createFetch } from "./fetch/create-fetch.ts";
+export type { Fetch, FetchInit, FetchInput } from "./fetch/fetch.ts";
 export { type ClientTrace, clientTrace, type GotConnInfo } from "./httptrace.ts";
 export { Headers, type HeadersInit } from "./message/headers.ts";
 export { Request, type RequestInit, type RequestLike } from "./message/request.ts";

@@ -61,6 +61,8 @@ export interface ResolvedRedirects {
   readonly checkRedirect: CheckRedirect | null;
   readonly httpsOnly: boolean;
   readonly strictRedirects: boolean;
+  /** By the Fetch standard where it disagrees with Go: for `fetch` alone. */
+  readonly standard: boolean;
 }
 
 export const REDIRECT_DEFAULTS: ResolvedRedirects = Object.freeze({
@@ -69,6 +71,7 @@ export const REDIRECT_DEFAULTS: ResolvedRedirects = Object.freeze({
   checkRedirect: null,
   httpsOnly: false,
   strictRedirects: false,
+  standard: false,
 });
 
 export const REDIRECT_OPTIONS = Object.keys(REDIRECT_KINDS) as readonly (keyof RedirectOptions)[]; // its own keys
@@ -76,10 +79,17 @@ export const REDIRECT_OPTIONS = Object.keys(REDIRECT_KINDS) as readonly (keyof R
 /** As in curl: more than any chain that is meant has, and an end for the others. */
 const CHECKED_REDIRECTS_MAX = 50;
 const REDIRECTS_MAX = 10;
+/** Fetch standard, "HTTP-redirect fetch". */
+const FETCH_REDIRECTS_MAX = 20;
 
 /** How many redirects may be followed. */
 export function redirectsMax({ maxRedirects, checkRedirect }: ResolvedRedirects): number {
   return maxRedirects ?? (checkRedirect === null ? REDIRECTS_MAX : CHECKED_REDIRECTS_MAX);
+}
+
+/** What a client's rules are for its `fetch`. */
+export function fetchRedirects(rules: ResolvedRedirects): ResolvedRedirects {
+  return { ...rules, maxRedirects: rules.maxRedirects ?? FETCH_REDIRECTS_MAX, standard: true };
 }
 
 /**

@@ -13,10 +13,15 @@
  * - A custom Host is kept for a Location that names no host. Go keeps it for `//host/` too.
  * - The Referer has no fragment.
  *
- * RFC 9110 §15.4 (redirection), §10.2.2 (Location), §10.1.3 (Referer); Go net/http redirectBehavior, refererForURL,
+ * `fetch` follows the standard where that disagrees with Go (`RedirectRules.standard`): 301 and 302 turn a POST into a GET
+ * and leave every other method and its body; no Referer is made up; a Location with user name or password, a blocked port,
+ * and a stream that was sent already fail the call.
+ *
+ * RFC 9110 §15.4 (redirection), §10.2.2 (Location), §10.1.3 (Referer); Fetch standard, "HTTP-redirect fetch"; Go net/http redirectBehavior, refererForURL,
  * makeHeadersCopier.
  */
 
+import { isBlockedPort } from "./fetch/ports.ts";
 import { type Destination, destinationOf } from "./message/destination.ts";
 import { sameName } from "./message/headers.ts";
 import type { Request } from "./message/request.ts";
@@ -54,6 +59,8 @@ export interface Hop {
 export interface RedirectRules {
   readonly httpsOnly: boolean;
   readonly strictRedirects: boolean;
+  /** By the Fetch standard where it disagrees with Go. */
+  readonly standard?: boolean;
 }
 
 export type Onward =
@@ -84,14 +91,25 @@ export function onward(from: Hop, status: number, locations: readonly string[], 
     return { kind: "refused", reason: "it has several Locations that differ", url: null };
   }
   if (location === "") return ANSWER; // Go issues 17773, 49281
-  const keepsBody = status === 307 || status === 308;
-  if (keepsBody && request.body?.regenerable === false) return ANSWER;
+  const { standard = false } = rules;
+  const keepsBody = status === 307 || status === 308 || (standard && status !== 303 && request.method !== "POST");
+  const spent = request.body?.regenerable === false;
+  if (spent && standard && status !== 303) {
+    return { kind: "refused", reason: "its body is a stream, which was sent already", url: null };
+  }
+  if (spent && keepsBody) return ANSWER;
 
   const to = resolveLocation(location, request.destination);
   if (typeof to === "string") return { kind: "refused", reason: to, url: null };
   const next = to.destination;
   if (rules.httpsOnly && next.scheme !== "https") {
     return { kind: "refused", reason: "it leads away from https (option httpsOnly)", url: next.href };
+  }
+  if (standard && next.userinfo !== null) {
+    return { kind: "refused", reason: "its Location has a user name or a password", url: next.href };
+  }
+  if (standard && isBlockedPort(next.port)) {
+    return { kind: "refused", reason: `port ${next.port} is blocked`, url: next.href };
   }
   return { kind: "hop", hop: nextHop(from, keepsBody, to, rules) };
 }
@@ -115,7 +133,7 @@ function nextHop(from: Hop, keepsBody: boolean, to: Target, rules: RedirectRules
   const own = downgrade || fields.some(([name]) => sameName(name, "referer"));
   // Browsers, too, tell another origin no more than where they come from.
   const referer = crossed && rules.strictRedirects ? `${request.destination.origin}/` : withoutFragment(request.url);
-  const headers: Fields = own ? fields : [...fields, ["Referer", referer]];
+  const headers: Fields = own || rules.standard ? fields : [...fields, ["Referer", referer]];
   return {
     fields,
     request: request.with({

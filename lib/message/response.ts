@@ -13,6 +13,7 @@
 import type { Duplex, Readable } from "node:stream";
 import { type Headers, headersOver, PairLines } from "./headers.ts";
 import { MadeBacking, madeBacking, NOTHING } from "./made-response.ts";
+import { serializedMimeType } from "./mime-type.ts";
 import { inspectCustom } from "./options.ts";
 import type { Request } from "./request.ts";
 import { type BodyInit, RequestBody } from "./request-body.ts";
@@ -119,9 +120,11 @@ export class Response {
     return this.#backing.type ?? "basic";
   }
 
-  /** The URL that answered: the last of a chain of redirects. */
+  /** The URL that answered, without its fragment: the last of a chain of redirects. */
   get url(): string {
-    return this.#backing.url;
+    const { url } = this.#backing;
+    const fragment = url.indexOf("#");
+    return fragment < 0 ? url : url.slice(0, fragment);
   }
 
   get redirected(): boolean {
@@ -234,7 +237,8 @@ export class Response {
 
   async blob(): Promise<Blob> {
     const all = await this.bytes();
-    return new Blob([all], { type: this.headers.get("content-type") ?? "" });
+    const type = serializedMimeType(this.headers.get("content-type") ?? "");
+    return new Blob([all], { type: type ?? "" });
   }
 
   /**

@@ -81,6 +81,8 @@ const REQUESTS = `
   };
 
   same(await (await get(HTTP_ORIGIN)).text(), "");
+  same(await (await lib.fetch(HTTP_ORIGIN)).text(), "");
+  same(await (await lib.fetch("data:;base64,aGVsbG8=")).text(), "hello");
   const client = new Client({ transport: new Transport({ tls: { ca: CA } }), headers: { "x-default": "1" } });
   same(await (await client.get(HTTP_ORIGIN + "/gzip")).text(), "zipped");
   const bytes = new TextEncoder().encode("hello");
@@ -117,11 +119,20 @@ const REQUESTS = `
     const copied = await client.post(origin, { body: "x" });
     same(await copied.clone().text() + await copied.text(), "xx");
     await (await client.get(origin, { trace: () => {}, onInformation: () => {} })).close();
+    for (const body of [bodies.text, bodies.bytes, bodies.blob, form, stream()]) {
+      const init = { method: "post", body, duplex: "half", headers: { "x-a": "1" }, signal: AbortSignal.timeout(5000) };
+      const res = await client.fetch(new URL(origin), init);
+      if ((await res.clone().text()) !== (await res.text())) throw new Error("the clone is another");
+    }
+    const digest = "sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
+    same(await (await client.fetch(origin, { method: "PUT", body: "hello", integrity: digest })).text(), "hello");
   }
 
   const failure = async (call) => { try { await call(); } catch (error) { return error; } throw new Error("no failure"); };
   same((await failure(() => client.get("http://127.0.0.1:1/"))) instanceof DialError, true);
   same((await failure(() => client.get(HTTP_ORIGIN.replace("http:", "https:")))).code, "ERR_HTTP_TLS");
+  const failed = await failure(() => client.fetch(HTTP_ORIGIN.replace("http:", "https:")));
+  same(failed.message + failed.cause.code, "fetch failedERR_HTTP_TLS");
   same((await failure(() => client.get("nowhere"))).code, "ERR_HTTP_LOCAL_PROTOCOL");
   same((await failure(() => client.post(HTTP_ORIGIN, { body: 5 }))).name, "TypeError");
   same((await failure(() => client.get(HTTP_ORIGIN, { signal: AbortSignal.abort() }))).name, "AbortError");

@@ -4,6 +4,8 @@
  */
 
 import type { Readable } from "node:stream";
+import type { Client } from "../../lib/client.ts";
+import type { Fetch, FetchInit } from "../../lib/fetch/fetch.ts";
 import type { Headers as OurHeaders, HeadersInit as OurHeadersInit } from "../../lib/message/headers.ts";
 import { Request as OurRequest } from "../../lib/message/request.ts";
 import type { BodyReader, BodyInit as OurBodyInit } from "../../lib/message/request-body.ts";
@@ -21,6 +23,16 @@ export type Answers = [
     Pick<OurRequest, "method" | "url" | "headers" | "signal" | "bodyUsed">,
     Pick<Request, "method" | "url" | "signal" | "bodyUsed">
   >,
+];
+
+export type Calls = [
+  Fits<Fetch, typeof globalThis.fetch>,
+  Fits<Client["fetch"], typeof globalThis.fetch>,
+  // What SDKs declare that take one.
+  Fits<Fetch, (input: string | URL | Request, init?: RequestInit) => Promise<Response>>,
+  Fits<Parameters<typeof globalThis.fetch>[0], Parameters<Fetch>[0]>,
+  Fits<RequestInit, FetchInit>,
+  Fits<ReturnType<Fetch>, Promise<Response>>,
 ];
 
 export type Inputs = [
