@@ -236,6 +236,15 @@ describe("writeRequest() looks as well", () => {
     expect((await written({ method, body: Readable.from([text]) })).endsWith(`${head}${body}`)).toBe(true);
   });
 
+  test.each([
+    ["a string", "TestRequestWriteTransport/GET empty reader", ""],
+    ["a stream, which has no length,", "TestRequestWriteTransport/GET empty, CL -1", Readable.from([])],
+  ])("a GET whose body is %s that is empty has neither length nor coding [%s]", async (_, __, body) => {
+    const text = await written({ method: "GET", body });
+    expect(text.endsWith("\r\n\r\n")).toBe(true);
+    expect(text).not.toMatch(/^(content-length|transfer-encoding):/im);
+  });
+
   test("for 200 ms at most [TestRequestWriteTransport/GET blocking body]", async () => {
     const clock = new SteeredClock();
     const upload = new Upload();

@@ -107,6 +107,12 @@ describe("parseHttpDate() (RFC 9110 §5.6.7)", () => {
     expect(parseHttpDate(text, now)).toBe(wanted);
   });
 
+  test("each of the three forms is read, and junk is none [TestParseTime]", () => {
+    const forms = ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"];
+    expect(forms.map((form) => parseHttpDate(form, now))).toEqual([at, at, at]);
+    for (const junk of ["", "junk", ...forms.map((form) => `${form}x`)]) expect(parseHttpDate(junk, now)).toBeNull();
+  });
+
   test("reads what formatHttpDate() writes", () => {
     expect(formatHttpDate(at)).toBe("Sun, 06 Nov 1994 08:49:37 GMT");
   });
