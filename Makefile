@@ -35,7 +35,7 @@ check: $(WASM) ## everything static: types, lint, format, import rules and cycle
 	$(NODE_BIN)/biome check --config-path=.biome.json --error-on-warnings .
 	$(NODE_BIN)/depcruise --config .dependency-cruiser.cjs lib spec fuzz
 	$(NODE_BIN)/knip
-	@! git grep -nE 'TODO|FIXME|XXX' -- lib spec fuzz bench ':!*/generated/*' || (echo "leftovers: finish them or take them away" && false)
+	@! git grep -nwE 'TODO|FIXME|XXX' -- lib spec fuzz bench ':!*/generated/*' || (echo "leftovers: finish them or take them away" && false)
 
 spec: $(WASM) ## one spec: FILE=spec/pool or a file
 	$(VITEST) run $(FILE)
