@@ -105,10 +105,12 @@ export class Request {
 
   /**
    * @param input an absolute http or https URL; or a Request, ours or a standard one, to begin from
-   * @param method for who has it beside the options, which then have none; the same as `init.method`
    * @throws {LocalProtocolError} it cannot be sent; `field` says what of it
    * @throws {TypeError} an option of the wrong type, or one that does not exist
    */
+  constructor(input: string | URL | Request | RequestLike, init?: RequestInit);
+  /** For who has the method beside the options, which then have none: they need not be copied. @internal */
+  constructor(input: string | URL | Request | RequestLike, init: RequestInit, method: string);
   constructor(input: string | URL | Request | RequestLike, init?: RequestInit, method?: string) {
     if (init === undefined) {
       this.#begin(input, init);
