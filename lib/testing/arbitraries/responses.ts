@@ -106,8 +106,8 @@ export function responseMessages(fc: FastCheck, options: ResponseMessageOptions 
 /** reason-phrase (RFC 9112 §4): also none, blanks and obs-text. */
 export function reasonPhrases(fc: FastCheck): Arbitrary<string> {
   const char = fc.oneof(charFrom(fc, 0x21, 0x7e), fc.constant(" "), charFrom(fc, 0x80, 0xff));
-  const any = fc.string({ unit: char, maxLength: 20 }).map((text) => text.trim());
-  return fc.oneof({ weight: 3, arbitrary: fc.constantFrom("OK", "Not Found", "") }, { weight: 1, arbitrary: any });
+  const made = fc.string({ unit: char, maxLength: 20 }).map((text) => text.trim());
+  return fc.oneof({ weight: 3, arbitrary: fc.constantFrom("OK", "Not Found", "") }, { weight: 1, arbitrary: made });
 }
 
 function informations(fc: FastCheck) {
