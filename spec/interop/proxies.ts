@@ -196,7 +196,8 @@ function workers(all: Ways, gets: number): Promise<string> {
     await Promise.all(Array.from({ length: WORKERS }, work));
     const { dialed } = transport.stats();
     const text = `${count(WORKERS * each)} requests, dials ${dialed}, connections seen by the proxy ${relay.connections}`;
-    expect(dialed <= WORKERS && relay.connections === dialed, `${text}, where at most ${WORKERS} of each are due`);
+    // The proxy may not have accepted the last dials yet when idle connections have answered all.
+    expect(dialed <= WORKERS && relay.connections <= dialed, `${text}, where at most ${WORKERS} dials are due`);
     return text;
   });
 }
