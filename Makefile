@@ -19,7 +19,7 @@ $(STAMP): package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(WASM): $(STAMP) lib/wire/llhttp/extract-wasm.mjs
+$(WASM): $(STAMP) lib/wire/llhttp/extract-wasm.mjs lib/wire/llhttp/spans.wat
 	node lib/wire/llhttp/extract-wasm.mjs
 	@touch $@
 

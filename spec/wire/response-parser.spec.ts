@@ -217,6 +217,32 @@ describe("ResponseParser", () => {
     parser.free();
   });
 
+  test("heads of thousands of fields, read in turns in small pieces, do not get into each other's", () => {
+    const FIELDS = 5000; // the table of the callbacks has room for 4,092 at first
+    const limits = { ...LIMITS, headBytesMax: 2 ** 20, headerCountMax: FIELDS };
+    const readers = ["a", "b"].map((name) => {
+      const lines = Array.from({ length: FIELDS }, (_, i) => `${name}${i}: ${name.repeat(i % 7)}\r\n`).join("");
+      return { name, bytes: text(`HTTP/1.1 204 None\r\n${lines}\r\n`), parser: new ResponseParser(limits), at: 0 };
+    });
+    const heads: string[][] = [];
+    for (const { parser } of readers) parser.begin("GET");
+    while (readers.some(({ bytes, at }) => at < bytes.length)) {
+      for (const reader of readers) {
+        const sink = new Recorder();
+        sink.head = ({ fields }) => {
+          heads.push(Array.from({ length: fields.length }, (_, i) => `${fields.name(i)}: ${fields.value(i)}`));
+        };
+        const end = Math.min(reader.bytes.length, reader.at + 997);
+        reader.at = reader.parser.execute(reader.bytes, reader.at, end, sink);
+      }
+    }
+    expect(heads).toHaveLength(2);
+    for (const [i, { name, parser }] of readers.entries()) {
+      expect(heads[i]).toEqual(Array.from({ length: FIELDS }, (_, n) => `${name}${n}: ${name.repeat(n % 7)}`));
+      parser.free();
+    }
+  });
+
   test("what a sink throws passes through, and nothing is read after it", () => {
     const parser = new ResponseParser(LIMITS);
     const sink = new Recorder();

@@ -2,8 +2,9 @@
  * llhttp, as WASM: one instance for the process, made when the first connection is; one parser struct (80 bytes of WASM
  * memory) for each connection; one input area that all share, since an execute call is synchronous.
  *
- * The callbacks run inside WASM. They only store offsets and lengths in the span store in use: no strings, no calls into
- * other code, nothing that throws (a throw would unwind llhttp's frames and leave its state undefined).
+ * The callbacks are WASM themselves (spans.wat). They only store offsets and lengths in a table that is read here when
+ * llhttp has returned: no strings, no call into JavaScript, nothing that throws (a throw would unwind llhttp's frames and
+ * leave its state undefined).
  *
  * Never: holds a view on WASM memory across an allocation (memory that grows detaches every view on it), does work when
  * it is imported, or awaits (a top-level await would forbid `require()` of the package).
@@ -11,8 +12,9 @@
 
 import { Buffer } from "node:buffer";
 import { type LenientFlag, lets } from "../lenient.ts";
-import { HPE_PAUSED, HPE_USER, HTTP_RESPONSE } from "./constants.ts";
+import { HPE_PAUSED, HTTP_RESPONSE } from "./constants.ts";
 import { LLHTTP_WASM_BASE64 } from "./generated/llhttp-wasm.ts";
+import { SPANS_WASM_BASE64 } from "./generated/spans-wasm.ts";
 
 /** The exports of the WASM that we use. A pointer is a byte offset into its memory. */
 interface LlhttpExports {
@@ -34,6 +36,16 @@ interface LlhttpExports {
   llhttp_get_error_reason(parser: number): number;
 }
 
+/** The exports of spans.wat: callbacks of llhttp's, and the memory that they write. */
+interface SpansExports {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly nothing: (parser: number) => number;
+  readonly ignoreSpan: (parser: number, at: number, length: number) => number;
+  readonly onName: (parser: number, at: number, length: number) => number;
+  readonly onValue: (parser: number, at: number, length: number) => number;
+  readonly onHead: (parser: number, status: number, upgrade: number, keepAlive: number) => number;
+}
+
 /** What this file needs of the platform's WebAssembly, which the language's own type library does not describe. */
 interface WasmPlatform {
   readonly Module: new (bytes: Uint8Array) => object;
@@ -49,14 +61,23 @@ export const INPUT_BYTES = 4096;
 /** Numbers in a span store for each field: where its name is and how long, where its value is and how long. */
 export const SPAN_NUMBERS = 4;
 
-const SPAN_FIELDS_FIRST = 64;
+// The words of spans.wat's memory, and where its spans begin.
+const FIELDS = 0;
+const FIELDS_MAX = 1;
+const BASE = 2;
+const INPUT_END = 3;
+const STATUS = 4;
+const OVERFLOWED = 5;
+const FIRST_SPAN = 16;
+
+const INT32_MAX = 2 ** 31 - 1;
 
 /**
- * Where the fields of one head are, as offsets from its first byte. Filled by the callbacks; pieces of a name or value
- * that was split between two reads are joined again here, since they touch.
+ * Where the fields of one head are, as offsets from its first byte: filled while llhttp runs, by the callbacks of
+ * spans.wat. Pieces of a name or value that was split between two reads are joined again there, since they touch.
  */
 export class SpanStore {
-  array: Int32Array;
+  array = new Int32Array(0);
   fields = 0;
   /** More fields than this stop the parser: see `overflowed`. */
   fieldsMax = 0;
@@ -64,14 +85,6 @@ export class SpanStore {
   status = 0;
   /** llhttp's opinion on whether the body ends with the connection. */
   needsEof = false;
-  /** Added to a WASM address gives the offset in the head. */
-  base = 0;
-  /** WASM address after the last byte of this call's input. */
-  inputEnd = 0;
-
-  constructor(fieldsFirst: number = SPAN_FIELDS_FIRST) {
-    this.array = new Int32Array(fieldsFirst * SPAN_NUMBERS);
-  }
 
   restart(fieldsMax: number): void {
     this.fields = 0;
@@ -81,85 +94,69 @@ export class SpanStore {
 
   /** A copy that a head which is not complete yet can keep while others use this store. */
   clone(): SpanStore {
-    const copy = new SpanStore(0);
-    copy.array = this.array.slice();
+    const copy = new SpanStore();
     copy.fields = this.fields;
     copy.fieldsMax = this.fieldsMax;
+    copy.put(this.array, 0);
     return copy;
   }
 
-  onName(at: number, length: number): number {
-    const offset = at + this.base;
-    let array = this.array;
-    const next = this.fields * SPAN_NUMBERS;
-    const last = next - SPAN_NUMBERS;
-    // Names never touch each other (at least ":" CRLF lies between), so what touches is the rest of the same name.
-    if (next > 0 && array[last]! + array[last + 1]! === offset) {
-      array[last + 1]! += length;
-    } else {
-      if (next === array.length) {
-        array = new Int32Array(next * 2);
-        array.set(this.array);
-        this.array = array;
-      }
-      array[next] = offset;
-      array[next + 1] = length;
-      array[next + 2] = 0;
-      array[next + 3] = 0;
-      this.fields++;
+  /** Takes over what `table` has from number `start` on. */
+  put(table: Int32Array, start: number): void {
+    const end = this.fields * SPAN_NUMBERS;
+    if (end > this.array.length) {
+      const larger = new Int32Array(end * 2);
+      larger.set(this.array);
+      this.array = larger;
     }
-    // Looked at when the name is complete, not before: so the same bytes meet the limit at the same place however they
-    // are split, and a byte that is wrong in the name itself is told first.
-    if (this.fields > this.fieldsMax && at + length !== this.inputEnd) {
-      this.overflowed = true;
-      return HPE_USER;
-    }
-    return 0;
-  }
-
-  onValue(at: number, length: number): number {
-    const array = this.array;
-    const last = (this.fields - 1) * SPAN_NUMBERS;
-    if (array[last + 2] === 0) array[last + 2] = at + this.base;
-    array[last + 3]! += length;
-    return 0;
+    this.array.set(table.subarray(start, end), start);
   }
 }
 
-/** The store for heads that arrive in one read, nearly all. Its content is nobody's after `execute` has returned. */
+/**
+ * The store for heads that arrive in one read, nearly all: its array is the callbacks' own table. Its content is nobody's
+ * after `execute` has returned.
+ */
 export const sharedSpans = new SpanStore();
 
 let wasm: LlhttpExports | null = null;
 let inputAddress = 0;
 let input = new Uint8Array(0);
-let spans = sharedSpans;
+/** The memory of spans.wat, and its first words. */
+let table: SpansExports["memory"] = { buffer: new ArrayBuffer(0) };
+let words = new Int32Array(0);
 
 function instantiate(): LlhttpExports {
   // The types of this project's language library lack WebAssembly; every supported Node has it.
   // biome-ignore lint/style/noRestrictedGlobals: WebAssembly loads nothing; its types are those of the browser's library
   const platform = (globalThis as unknown as { readonly WebAssembly: WasmPlatform }).WebAssembly;
-  const nothing = () => 0;
-  const instance = new platform.Instance(new platform.Module(Buffer.from(LLHTTP_WASM_BASE64, "base64")), {
+  const load = (base64: string, imports: object) =>
+    new platform.Instance(new platform.Module(Buffer.from(base64, "base64")), imports).exports;
+  // The binaries are pinned, one by its hash and one by its source, and these are their exports.
+  const spans = load(SPANS_WASM_BASE64, {}) as SpansExports;
+  const exports = load(LLHTTP_WASM_BASE64, {
     env: {
-      wasm_on_message_begin: nothing,
-      wasm_on_url: nothing,
-      wasm_on_status: nothing,
-      wasm_on_header_field: (_parser: number, at: number, length: number) => spans.onName(at, length),
-      wasm_on_header_value: (_parser: number, at: number, length: number) => spans.onValue(at, length),
-      wasm_on_headers_complete: (parser: number, status: number) => {
-        spans.status = status;
-        spans.needsEof = exports.llhttp_message_needs_eof(parser) !== 0;
-        return HPE_PAUSED;
-      },
-      wasm_on_body: nothing,
-      wasm_on_message_complete: nothing,
+      wasm_on_message_begin: spans.nothing,
+      wasm_on_url: spans.ignoreSpan,
+      wasm_on_status: spans.ignoreSpan,
+      wasm_on_header_field: spans.onName,
+      wasm_on_header_value: spans.onValue,
+      wasm_on_headers_complete: spans.onHead,
+      wasm_on_body: spans.ignoreSpan,
+      wasm_on_message_complete: spans.nothing,
     },
-  });
-  // The binary is pinned by its hash, and these are its exports.
-  const exports = instance.exports as LlhttpExports;
+  }) as LlhttpExports;
   exports._initialize();
   inputAddress = exports.malloc(INPUT_BYTES);
+  table = spans.memory;
+  viewTable();
   return exports;
+}
+
+/** Memory that has grown has detached every view on it. */
+function viewTable(): void {
+  words = new Int32Array(table.buffer, 0, FIRST_SPAN);
+  sharedSpans.array = new Int32Array(table.buffer, FIRST_SPAN * Int32Array.BYTES_PER_ELEMENT);
 }
 
 /** Makes a parser struct; `freeParser` gives it back. The first call compiles the WASM (about 2 ms). */
@@ -208,10 +205,25 @@ export function execute(
   end: number,
 ): number {
   input.set(view.subarray(start, end));
-  store.base = headOffset - inputAddress;
-  store.inputEnd = inputAddress + end - start;
-  spans = store;
-  return wasm!.llhttp_execute(parser, inputAddress, end - start);
+  const isShared = store === sharedSpans;
+  // The callbacks touch the last field of those before, and append; so no more is carried over of a head that dribbles.
+  const last = Math.max(0, store.fields - 1) * SPAN_NUMBERS;
+  if (!isShared) sharedSpans.array.set(store.array.subarray(last, store.fields * SPAN_NUMBERS), last);
+  words[FIELDS] = store.fields;
+  words[FIELDS_MAX] = Math.min(store.fieldsMax, INT32_MAX);
+  words[BASE] = headOffset - inputAddress;
+  words[INPUT_END] = inputAddress + end - start;
+  words[OVERFLOWED] = 0;
+  const answer = wasm!.llhttp_execute(parser, inputAddress, end - start);
+  if (words.length === 0) viewTable();
+  store.fields = words[FIELDS]!;
+  store.overflowed = words[OVERFLOWED] === 1;
+  if (answer === HPE_PAUSED) {
+    store.status = words[STATUS]!;
+    store.needsEof = wasm!.llhttp_message_needs_eof(parser) !== 0;
+  }
+  if (!isShared) store.put(sharedSpans.array, last);
+  return answer;
 }
 
 /** After an answer other than HPE_OK: how many bytes of the input lie before the place where llhttp stopped. */

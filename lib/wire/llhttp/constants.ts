@@ -16,5 +16,3 @@ export const HPE_INVALID_HEADER_TOKEN = 10;
 export const HPE_INVALID_CONTENT_LENGTH = 11;
 /** What our `on_headers_complete` answers: stop here and keep the state. */
 export const HPE_PAUSED = 21;
-/** What a callback of ours answers when it wants no more. */
-export const HPE_USER = 24;
