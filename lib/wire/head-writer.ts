@@ -76,9 +76,9 @@ function sameFields(a: OutgoingHead["fields"], b: OutgoingHead["fields"]): boole
   if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) {
-    const [name, value] = a[i]!; // i is below both lengths
-    const [otherName, otherValue] = b[i]!;
-    if (name !== otherName || value !== otherValue) return false;
+    const field = a[i]!; // i is below both lengths
+    const other = b[i]!;
+    if (field !== other && (field[0] !== other[0] || field[1] !== other[1])) return false;
   }
   return true;
 }
