@@ -10,7 +10,7 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios mutants fuzz simulate canaries bench bench-quick interop articles leaks build nightly fix clean
+.PHONY: help run test check spec scenarios tour mutants fuzz simulate canaries bench bench-quick interop articles leaks build nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ spec: $(WASM) ## one spec: FILE=spec/pool or a file
 scenarios: $(WASM) ## spec/go-scenarios.md anew, from a run: which spec answers which of Go's own tests
 	$(REPORTED)
 	$(NODE_BIN)/tsx spec/go-scenarios/run.ts $(REPORT)
+
+tour: $(WASM) ## the guides' diagrams and the tour's traces anew, as the program is now
+	$(NODE_BIN)/tsx spec/tour/pages.ts
 
 LIB   ?= lib/wire/response-head.ts,lib/wire/response-parser.ts,lib/wire/chunked-decoder.ts,lib/wire/request-writer.ts
 SPECS ?= spec/go-scenarios/read-response.spec.ts spec/go-scenarios/request-write.spec.ts

@@ -22,7 +22,7 @@ export type WriteEvent = "begin" | "end" | "stop" | "recycle" | "close";
 type Moves<S extends string, E extends string> = Readonly<Record<S, Readonly<Partial<Record<E, S>>>>>;
 
 /** Moves of the read half. A 1xx head moves nothing: the final head is still to come. */
-const READ_MOVES: Moves<ReadState, ReadEvent> = {
+export const READ_MOVES: Moves<ReadState, ReadEvent> = {
   idle: { firstByte: "head", close: "closed" },
   head: { head: "body", close: "closed" },
   body: { end: "done", close: "closed" }, // one without a body goes through here too, and so does one that hands over

@@ -19,7 +19,7 @@ import { Link } from "./linked-list.ts";
 export type SlotState = "dialing" | "idle" | "busy" | "closed";
 
 /** Which state may follow which. A missing entry is our mistake: move() throws. */
-const MOVES: Record<SlotState, readonly SlotState[]> = {
+export const SLOT_MOVES: Readonly<Record<SlotState, readonly SlotState[]>> = {
   dialing: ["busy", "idle", "closed"], // idle: nobody is left who asked for it
   idle: ["busy", "closed"],
   busy: ["idle", "closed"],
@@ -57,7 +57,7 @@ export class Slot<C> {
 
   /** @internal Only the pool moves it, and links it where it belongs. */
   move(to: SlotState, now: number): void {
-    if (!MOVES[this.state].includes(to)) {
+    if (!SLOT_MOVES[this.state].includes(to)) {
       throw new InvariantError(`Cannot move slot to ${to}: it is ${this.state}`);
     }
     this.state = to;

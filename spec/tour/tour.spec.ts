@@ -1,0 +1,17 @@
+/** The guides' made parts are current: the diagrams are the tables', and each script prints what its chapter shows. */
+
+import { expect, test } from "vitest";
+import { madeAnew, PAGES, readPage, SCRIPTS } from "./pages.ts";
+
+test.each(Object.keys(PAGES))(
+  "%s is current; `make tour` writes it anew",
+  async (page) => {
+    expect(await madeAnew(page)).toBe(readPage(page));
+  },
+  120_000,
+);
+
+test("the tour has a chapter for each script, and says how to run it", () => {
+  const page = readPage("spec/tour/README.md");
+  for (const name of SCRIPTS) expect(page).toContain(`npx tsx spec/tour/${name}.ts`);
+});
