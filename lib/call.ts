@@ -30,7 +30,7 @@ import { outgoingHead } from "./outgoing-head.ts";
 import { NO_CALL, type OwnCall } from "./own-call.ts";
 import type { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
-import { WantConn } from "./pool/want-conn.ts";
+import { type Waiter, WantConn } from "./pool/want-conn.ts";
 import { needsProbe, probeBody } from "./probe-body.ts";
 import { shouldRetry } from "./retry.ts";
 import type { RoundTripCall } from "./round-tripper.ts";
@@ -75,7 +75,7 @@ let lastCallId = 0;
 /** How often one call may be refused by peers who say that they did nothing with it. */
 const RIDES_MAX = 6;
 
-export class Call implements ExchangeCaller, DialOwner, Rider {
+export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
   readonly trace: CallTrace;
   /** Set by `start()` before the call meets the pool. */
   way!: Way;
@@ -262,12 +262,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
 
   /** Takes its place in the pool's queue. */
   ask(): void {
-    const want = new WantConn<Held, DialOwner>(
-      this.way.key,
-      (slot) => this.#given(slot),
-      (error) => this.#askFailed(error),
-      this,
-    );
+    const want = new WantConn<Held, DialOwner>(this.way.key, this, this);
     this.#want = want;
     this.#host.pool.get(want);
     this.#watchPoolWait(want);
@@ -281,7 +276,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   }
 
   /** The dial made for it failed, or the transport was closed, which the pool says to all in one error. */
-  #askFailed(error: unknown): void {
+  refused(error: unknown): void {
     this.#want = null;
     const told = error === this.#host.closed ? closedError() : error;
     if (this.way.negotiated) this.#host.shared.failed(this.way.key, this, error);
@@ -368,7 +363,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider {
   }
 
   /** The pool has a connection for this call: it is sent at once, before anything can happen to it. */
-  #given(slot: Slot<Held>): void {
+  given(slot: Slot<Held>): void {
     this.ownsSlot();
     const { trace } = this;
     if (slot.conn instanceof SharedLease) {

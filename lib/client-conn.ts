@@ -216,18 +216,13 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
 
   dial(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const want = new WantConn<Held, DialOwner>(
-        this.way.key,
-        (slot) => {
-          if (slot.conn instanceof SharedLease) slot.conn.settle();
-          else this.pool.put(slot, null);
-          this.#seen = this.available;
-          resolve();
-        },
-        reject,
-        this,
-      );
-      this.pool.get(want);
+      const given = (slot: Slot<Held>) => {
+        if (slot.conn instanceof SharedLease) slot.conn.settle();
+        else this.pool.put(slot, null);
+        this.#seen = this.available;
+        resolve();
+      };
+      this.pool.get(new WantConn<Held, DialOwner>(this.way.key, { given, refused: reject }, this));
     });
   }
 

@@ -8,7 +8,7 @@
 import type { DialOwner, Held } from "./held.ts";
 import type { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
-import { WantConn } from "./pool/want-conn.ts";
+import { type Waiter, WantConn } from "./pool/want-conn.ts";
 import type { Rider, SharedConns } from "./shared-conns.ts";
 import { SharedLease } from "./shared-lease.ts";
 import type { CallTrace } from "./trace.ts";
@@ -64,7 +64,7 @@ export async function preconnect(host: PreconnectHost, way: Way, trace: CallTrac
 }
 
 /** One dial for nobody. */
-class Preconnect implements DialOwner, Rider {
+class Preconnect implements DialOwner, Rider, Waiter<Held> {
   readonly way: Way;
   readonly trace: CallTrace;
   readonly waiting = false;
@@ -86,12 +86,7 @@ class Preconnect implements DialOwner, Rider {
 
   ask(): void {
     const { pool } = this.#host;
-    const want = new WantConn<Held, DialOwner>(
-      this.way.key,
-      (slot) => this.#given(slot),
-      (error) => this.#failed(error),
-      this,
-    );
+    const want = new WantConn<Held, DialOwner>(this.way.key, this, this);
     this.#want = want;
     pool.get(want, true);
   }
@@ -102,7 +97,7 @@ class Preconnect implements DialOwner, Rider {
     if (want !== null) this.#host.pool.cancel(want);
   }
 
-  #given(slot: Slot<Held>): void {
+  given(slot: Slot<Held>): void {
     const { pool, shared } = this.#host;
     this.#want = null;
     if (slot.conn instanceof SharedLease) {
@@ -114,7 +109,7 @@ class Preconnect implements DialOwner, Rider {
     this.#end({ shared: false });
   }
 
-  #failed(error: unknown): void {
+  refused(error: unknown): void {
     this.#want = null;
     if (this.way.negotiated) this.#host.shared.failed(this.way.key, this, error);
     this.#end({ error });

@@ -80,13 +80,13 @@ export class Transport implements RoundTripper {
     return new Promise((resolve, reject) => {
       const own = call === undefined ? NO_CALL : ownCall(request, call);
       if (!(request instanceof Request)) throw wrongType("request", "a Request of this library", request);
-      const carry = () => new Call(this.#core, request, own, resolve, reject).start();
-      const alternate = this.#core.alternates.for(request);
-      if (alternate === null) carry();
-      else
-        this.#core
-          .carryBy(alternate, request, own)
-          .then((answer) => (answer === null ? carry() : resolve(answer)), reject);
+      const core = this.#core;
+      const alternate = core.alternates.for(request);
+      if (alternate === null) return new Call(core, request, own, resolve, reject).start();
+      core.carryBy(alternate, request, own).then((answer) => {
+        if (answer === null) new Call(core, request, own, resolve, reject).start();
+        else resolve(answer);
+      }, reject);
     });
   }
 

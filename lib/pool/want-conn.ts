@@ -5,7 +5,7 @@
  * The judge of that race is `#settle()`: whoever settles it second learns that it lost, and finds another home for what
  * it brought. Never settles twice, and never calls back after it was cancelled.
  *
- * `onConn` and `onError` must not throw; they may call the pool.
+ * Whoever waits must not throw in either of its methods; it may call the pool.
  */
 
 import { InvariantError } from "../errors.ts";
@@ -13,6 +13,12 @@ import { Link } from "./linked-list.ts";
 import type { Slot } from "./slot.ts";
 
 export type WantState = "new" | "waiting" | "served" | "failed" | "cancelled";
+
+/** Whom a wait is for. One of the two is called, once for each wait. */
+export interface Waiter<C> {
+  given(slot: Slot<C>): void;
+  refused(error: Error): void;
+}
 
 export class WantConn<C, T = unknown> {
   readonly key: string;
@@ -30,14 +36,12 @@ export class WantConn<C, T = unknown> {
   readonly line: Link<WantConn<C, T>>;
   /** @internal Its place among those who wait without a dial. */
   readonly bare: Link<WantConn<C, T>>;
-  readonly #onConn: (slot: Slot<C>) => void;
-  readonly #onError: (error: Error) => void;
+  readonly #waiter: Waiter<C>;
 
-  constructor(key: string, onConn: (slot: Slot<C>) => void, onError: (error: Error) => void, target: T) {
+  constructor(key: string, waiter: Waiter<C>, target: T) {
     this.key = key;
     this.target = target;
-    this.#onConn = onConn;
-    this.#onError = onError;
+    this.#waiter = waiter;
     this.line = new Link<WantConn<C, T>>(this);
     this.bare = new Link<WantConn<C, T>>(this);
   }
@@ -55,14 +59,14 @@ export class WantConn<C, T = unknown> {
   /** @internal Hands it a connection, which is busy from now on; false where it waits no more. */
   deliver(slot: Slot<C>): boolean {
     if (!this.#settle("served")) return false;
-    this.#onConn(slot);
+    this.#waiter.given(slot);
     return true;
   }
 
   /** @internal Ends the wait; false where it had ended already. */
   fail(error: Error): boolean {
     if (!this.#settle("failed")) return false;
-    this.#onError(error);
+    this.#waiter.refused(error);
     return true;
   }
 

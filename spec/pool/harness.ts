@@ -8,7 +8,7 @@
 import { Pool } from "../../lib/pool/pool.ts";
 import type { PoolHooks, PoolLimits } from "../../lib/pool/pool-hooks.ts";
 import type { Slot } from "../../lib/pool/slot.ts";
-import { WantConn } from "../../lib/pool/want-conn.ts";
+import { type Waiter, WantConn } from "../../lib/pool/want-conn.ts";
 
 export const noLimits: PoolLimits = {
   maxConnsPerHost: 0,
@@ -66,18 +66,17 @@ export class Harness {
 
   /** A request asks for a connection. */
   get(name: string, key = "k", fresh = false): WantConn<number, string> {
-    const want = new WantConn<number, string>(
-      key,
-      (slot) => {
+    const waiter: Waiter<number> = {
+      given: (slot) => {
         this.#log.push(`${name} has ${slot.conn}${slot.reused ? " (reused)" : ""}`);
         this.onConn?.(name, slot);
       },
-      (error) => {
+      refused: (error) => {
         this.#log.push(`${name} failed: ${error.message}`);
         this.onError?.(name);
       },
-      name,
-    );
+    };
+    const want = new WantConn<number, string>(key, waiter, name);
     this.pool.get(want, fresh);
     return want;
   }

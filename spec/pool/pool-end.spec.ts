@@ -162,7 +162,7 @@ test("Pool holds 100,000 keys, and as many who wait for one, at a cost that grow
     { ...hooks, ...rest },
   );
   const get = (key: string): WantConn<number, null> => {
-    const want = new WantConn<number, null>(key, nothing, nothing, null);
+    const want = new WantConn<number, null>(key, { given: nothing, refused: nothing }, null);
     pool.get(want);
     return want;
   };

@@ -1,15 +1,14 @@
 import { expect, test } from "vitest";
 import { Slot } from "../../lib/pool/slot.ts";
-import { WantConn } from "../../lib/pool/want-conn.ts";
+import { type Waiter, WantConn } from "../../lib/pool/want-conn.ts";
 
 function fixture() {
   const log: string[] = [];
-  const want = new WantConn<number, null>(
-    "k",
-    (slot) => log.push(`conn ${slot.conn}`),
-    (error) => log.push(error.message),
-    null,
-  );
+  const waiter: Waiter<number> = {
+    given: (slot) => log.push(`conn ${slot.conn}`),
+    refused: (error) => log.push(error.message),
+  };
+  const want = new WantConn<number, null>("k", waiter, null);
   const slot = new Slot<number>("k", 0);
   slot.conn = 7;
   return { want, slot, log };
@@ -48,12 +47,8 @@ test("WantConn waits again after it was served, and never otherwise", () => {
 
 test("WantConn is settled before it calls back", () => {
   const states: string[] = [];
-  const want: WantConn<number, null> = new WantConn<number, null>(
-    "k",
-    () => states.push(want.state),
-    () => {},
-    null,
-  );
+  const waiter: Waiter<number> = { given: () => states.push(want.state), refused: () => {} };
+  const want: WantConn<number, null> = new WantConn<number, null>("k", waiter, null);
   want.wait(1, false);
   want.deliver(new Slot<number>("k", 0));
   expect(states).toEqual(["served"]);

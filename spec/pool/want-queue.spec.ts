@@ -4,12 +4,7 @@ import { WantConn } from "../../lib/pool/want-conn.ts";
 import { WantQueue } from "../../lib/pool/want-queue.ts";
 
 function want(name: string): WantConn<number, string> {
-  const made = new WantConn<number, string>(
-    "k",
-    () => {},
-    () => {},
-    name,
-  );
+  const made = new WantConn<number, string>("k", { given: () => {}, refused: () => {} }, name);
   made.wait(0, false);
   return made;
 }
