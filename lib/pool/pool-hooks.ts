@@ -21,7 +21,7 @@ export interface PoolLimits {
 
 /**
  * How the pool acts. It has moved the slot before it calls, so what it calls may look at it. Only `close` and `passedOver`
- * (and a want's `onConn` and `onError`) may call the pool before they return.
+ * (and whoever waits) may call the pool before they return.
  */
 export interface PoolHooks<C, T = unknown> {
   /** Wall-clock ms: goes on while the machine sleeps, so that it does not wake with dead connections that look fresh. */
