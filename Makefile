@@ -10,7 +10,7 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios tour mutants fuzz simulate canaries bench bench-quick interop articles leaks build nightly fix clean
+.PHONY: help run test check spec scenarios tour mutants fuzz simulate canaries bench bench-quick interop articles leaks build new-user runtimes nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,12 @@ build: $(WASM) ## dist/: what is published
 	$(NODE_BIN)/tsc -p lib/tsconfig.json
 	@chmod +x dist/cli/main.js
 
+new-user: build ## installs the packed package in an empty folder, and pastes each example of the README there
+	$(NODE_BIN)/tsx spec/package/new-user.ts
+
+runtimes: build ## all specs on Node 20, 22, 24 and 26, and a named core on Bun and Deno: ARGS="--core"
+	$(NODE_BIN)/tsx spec/runtimes/run.ts $(ARGS)
+
 bench: build ## side by side with the peers: ARGS="--scenario get-2kib-x64 --rounds 7"
 	cd bench && npm ci --no-audit --no-fund --loglevel=error && node --import tsx run.ts $(ARGS)
 
@@ -89,6 +95,8 @@ nightly: check test ## everything, whole
 	$(MAKE) canaries
 	$(MAKE) leaks
 	$(MAKE) articles
+	$(MAKE) new-user
+	$(MAKE) runtimes
 	$(MAKE) interop
 	$(MAKE) bench
 
