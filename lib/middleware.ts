@@ -1,5 +1,6 @@
 /** The public names of `persistconn/middleware`; nothing is defined here. */
 
+export { type Hooks, withHooks } from "./middleware/hooks.ts";
 export { type RetryDecision, type RetryOptions, withRetry } from "./middleware/retry.ts";
 export { RetryBudget, type RetryBudgetOptions } from "./middleware/retry-budget.ts";
 export type { Failure } from "./middleware/retry-rules.ts";

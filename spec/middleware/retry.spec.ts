@@ -287,26 +287,26 @@ describe("withRetry(): interleavings", () => {
 
   test("a signal that is aborted when the answer comes has the last word", async () => {
     const controller = new AbortController();
-    const { send, finals } = retrying([
+    const { send, told, finals } = retrying([
       () => {
         controller.abort("over");
         return busy();
       },
     ]);
     await expect(send({}, { signal: controller.signal })).rejects.toBe("over");
-    expect(finals).toEqual([]);
+    expect([told, finals]).toEqual([[], []]);
   });
 
   test("an abort within an attempt is no failure of the network", async () => {
     const controller = new AbortController();
-    const { site, send, finals } = retrying([
+    const { site, send, told, finals } = retrying([
       () => {
         controller.abort(new ConnectionClosedError("looks like one"));
         throw controller.signal.reason;
       },
     ]);
     expect(await errorOf(send({}, { signal: controller.signal }))).toBe(controller.signal.reason);
-    expect([site.seen.length, finals.length]).toEqual([1, 0]);
+    expect([site.seen.length, told, finals]).toEqual([1, [], []]);
   });
 
   test("close() ends the delays, tells the next one, and no call is sent again after it", async () => {
