@@ -1,5 +1,8 @@
 /** The public names of `persistconn/middleware`; nothing is defined here. */
 
+export { type BasicAuthOptions, withBasicAuth } from "./middleware/basic-auth.ts";
+export { type BearerAuthOptions, type TokenSource, withBearerAuth } from "./middleware/bearer-auth.ts";
+export type { BoundOptions, Origins } from "./middleware/credentials.ts";
 export { type Hooks, withHooks } from "./middleware/hooks.ts";
 export { type RetryDecision, type RetryOptions, withRetry } from "./middleware/retry.ts";
 export { RetryBudget, type RetryBudgetOptions } from "./middleware/retry-budget.ts";
