@@ -3,6 +3,8 @@
 export { type BasicAuthOptions, withBasicAuth } from "./middleware/basic-auth.ts";
 export { type BearerAuthOptions, type TokenSource, withBearerAuth } from "./middleware/bearer-auth.ts";
 export type { BoundOptions, Origins } from "./middleware/credentials.ts";
+export type { DigestAlgorithm } from "./middleware/digest.ts";
+export { type DigestAuthOptions, withDigestAuth } from "./middleware/digest-auth.ts";
 export { type Hooks, withHooks } from "./middleware/hooks.ts";
 export { type RetryDecision, type RetryOptions, withRetry } from "./middleware/retry.ts";
 export { RetryBudget, type RetryBudgetOptions } from "./middleware/retry-budget.ts";
