@@ -6,6 +6,7 @@ export type { BoundOptions, Origins } from "./middleware/credentials.ts";
 export type { DigestAlgorithm } from "./middleware/digest.ts";
 export { type DigestAuthOptions, withDigestAuth } from "./middleware/digest-auth.ts";
 export { type Hooks, withHooks } from "./middleware/hooks.ts";
+export { type Progress, type ProgressOptions, withProgress } from "./middleware/progress.ts";
 export { type RetryDecision, type RetryOptions, withRetry } from "./middleware/retry.ts";
 export { RetryBudget, type RetryBudgetOptions } from "./middleware/retry-budget.ts";
 export type { Failure } from "./middleware/retry-rules.ts";
