@@ -1,5 +1,7 @@
 /** The public names of `persistconn/middleware`; nothing is defined here. */
 
+export { BaseUrl, type Query, withBaseUrl } from "./middleware/base-url.ts";
+export { BaseUrlClient } from "./middleware/base-url-client.ts";
 export { type BasicAuthOptions, withBasicAuth } from "./middleware/basic-auth.ts";
 export { type BearerAuthOptions, type TokenSource, withBearerAuth } from "./middleware/bearer-auth.ts";
 export type { BoundOptions, Origins } from "./middleware/credentials.ts";

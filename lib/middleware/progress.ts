@@ -170,7 +170,6 @@ class CountedReader implements BodyReader {
 
   async next(): Promise<Uint8Array | null> {
     this.#transfer.moved(this.#given);
-    this.#given = 0;
     try {
       const chunk = this.#rest ?? (await this.#reader.next());
       if (chunk === null) {
