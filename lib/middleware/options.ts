@@ -38,8 +38,6 @@ export const isCount = (value: unknown): string | null =>
 
 export const isBoolean = (value: unknown): string | null => (typeof value === "boolean" ? null : "true or false");
 
-export const isString = (value: unknown): string | null => (typeof value === "string" ? null : "a string");
-
 export const isFunction = (value: unknown): string | null => (typeof value === "function" ? null : "a function");
 
 export const isFunctionOrNull = (value: unknown): string | null =>
