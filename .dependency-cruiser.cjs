@@ -30,13 +30,18 @@ const allowed = {
   // what is made of the event stream: it knows the stream, the seam and the figures, and no station
   observe: ["trace", "secrets", "message", "round-tripper", "options", "transport", "errors"],
   // a round tripper around another: it knows the seam, and no transport
-  cache: ["message", "round-tripper", "wire/abnf", "clock", "abort", "boundary", "errors"],
+  cache: ["message", "round-tripper", "patience", "wire/abnf", "clock", "abort", "boundary", "errors"],
+  // what else stands around one; only the base URL's client knows a client
+  middleware: ["message", "round-tripper", "patience", "wire/abnf", "clock", "abort", "boundary", "errors"],
   // what users test with: peers and networks stand where a client's other end stands, and know no client
   testing: ["conn", "message", "round-tripper", "clock", "abort", "errors"],
   // the standard call over a client, which it is given; only create-fetch knows one
   fetch: ["message", "errors"],
 };
-const also = { fetch: { files: "^lib/fetch/create-fetch\\.ts$", names: ["client", "round-tripper"] } };
+const also = {
+  fetch: { files: "^lib/fetch/create-fetch\\.ts$", names: ["client", "round-tripper"] },
+  middleware: { files: "^lib/middleware/base-url-client\\.ts$", names: ["client", "fetch/fetch", "transport"] },
+};
 const at = (names) => names.map((n) => `^lib/${n}(/|\\.ts$)`);
 
 module.exports = {

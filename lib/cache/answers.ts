@@ -11,8 +11,8 @@ import { type Response, responseOf } from "../message/response.ts";
 import type { ConnectionInfo, Framing, ResponseBacking } from "../message/response-backing.ts";
 import type { BodySource } from "../message/response-body.ts";
 import type { Timings } from "../message/timings.ts";
+import type { Patience } from "../patience.ts";
 import { type GuardedStore, quietly } from "./guarded-store.ts";
-import type { Patience } from "./patience.ts";
 import type { StoredBody, StoredResponse } from "./store.ts";
 
 type Pair = readonly [name: string, value: string];

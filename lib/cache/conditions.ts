@@ -7,8 +7,8 @@
  */
 
 import { type Headers, sameName } from "../message/headers.ts";
+import { parseHttpDate } from "../message/http-date.ts";
 import type { Request } from "../message/request.ts";
-import { parseHttpDate } from "./http-date.ts";
 import type { StoredResponse } from "./store.ts";
 
 /** What a cache cannot evaluate: it concerns the origin's state, or a part of it (RFC 9110 §13.1.1, §13.1.4, §14.2). */

@@ -6,11 +6,11 @@
 
 import { randomUUID } from "node:crypto";
 import { type Headers, sameName } from "../message/headers.ts";
+import { formatHttpDate, parseHttpDate } from "../message/http-date.ts";
 import type { Request } from "../message/request.ts";
 import { type Directives, parseDirectives, requestDirectives } from "./cache-control.ts";
 import { fieldOf } from "./conditions.ts";
 import { initialAge } from "./freshness.ts";
-import { formatHttpDate, parseHttpDate } from "./http-date.ts";
 import type { Policy } from "./policy.ts";
 import { isAuthorized, variantOf, varyOf } from "./selection.ts";
 import type { StoredHead, StoredResponse } from "./store.ts";

@@ -12,8 +12,8 @@
  */
 
 import type { BodySource } from "../message/response-body.ts";
+import type { Patience } from "../patience.ts";
 import type { GuardedStore, MaybePromise } from "./guarded-store.ts";
-import type { Patience } from "./patience.ts";
 import type { CacheWriter, StoredHead } from "./store.ts";
 
 export interface StoringPlan {

@@ -15,6 +15,7 @@ import { sameName } from "../message/headers.ts";
 import type { Request } from "../message/request.ts";
 import { Response, responseOf, takenApart } from "../message/response.ts";
 import type { BodySource } from "../message/response-body.ts";
+import { Patience } from "../patience.ts";
 import type { RoundTripCall, RoundTripper } from "../round-tripper.ts";
 import { madeAnswer, openStored, PassedOn } from "./answers.ts";
 import { type Directives, requestDirectives } from "./cache-control.ts";
@@ -23,7 +24,6 @@ import { describes, isConditional, isNotModified, speaksOf, unconditional, valid
 import { judge, mayReplaceError, type Standing } from "./freshness.ts";
 import { abandon, type GuardedStore, quietly } from "./guarded-store.ts";
 import type { Invalidations } from "./invalidations.ts";
-import { Patience } from "./patience.ts";
 import type { Policy } from "./policy.ts";
 import { keyOf, select } from "./selection.ts";
 import type { StoredResponse } from "./store.ts";

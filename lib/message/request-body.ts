@@ -163,6 +163,27 @@ export class RequestBody {
     return new RequestBody("factory", () => new FactorySource(open), null, null);
   }
 
+  /**
+   * The same body, each of whose sendings goes through `around`. It is sent as often as this one can be, which counts what
+   * is sent of either.
+   *
+   * @internal
+   */
+  through(around: (reader: BodyReader) => BodyReader): RequestBody {
+    const open = (): ChunkSource => {
+      const reader = around(this.open());
+      return {
+        async next() {
+          const value = await reader.next();
+          return value === null ? { done: true } : { value };
+        },
+        destroy: (reason) => reader.destroy(reason),
+      };
+    };
+    const kind = this.kind === "memory" ? "factory" : this.kind; // what goes through is not there all at once
+    return new RequestBody(kind, open, this.length, this.contentType, this.#stream);
+  }
+
   /** Whether it can be sent again. */
   get regenerable(): boolean {
     return this.kind !== "one-shot";

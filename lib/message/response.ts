@@ -45,6 +45,7 @@ let make: (backing: ResponseBacking) => Response;
 let setRedirected: (response: Response) => void;
 let tellFollowed: (response: Response, onward: () => OnwardFacts) => void;
 let closeAndWait: (response: Response) => Promise<void> | null;
+let interpose: (response: Response, around: (source: BodySource) => BodySource) => void;
 let takeApart: (response: Response) => { backing: ResponseBacking; content: BodySource | null };
 
 export class Response {
@@ -61,6 +62,10 @@ export class Response {
       response.#redirected = true;
     };
     takeApart = (response) => ({ backing: response.#backing, content: response.#reading()?.take() ?? null });
+    interpose = (response, around) => {
+      const reading = response.#reading();
+      if (reading?.usable) response.#body = new ResponseBody(around(reading.take()));
+    };
     tellFollowed = (response, onward) => response.#backing.followed?.(onward);
     closeAndWait = (response) => {
       const backing = response.#backing;
@@ -341,6 +346,11 @@ export function markFollowed(response: Response, onward: () => OnwardFacts): voi
  */
 export function drained(response: Response): Promise<void> | null {
   return closeAndWait(response);
+}
+
+/** Puts something between the content of a response and whoever will read it; nothing where there is none, or it was read. */
+export function readThrough(response: Response, around: (source: BodySource) => BodySource): void {
+  interpose(response, around);
 }
 
 /**

@@ -1,9 +1,9 @@
 /** A cache over an origin in memory, on virtual time. The origin's fields and its version are the spec's to set. */
 
 import { CachingRoundTripper } from "../../lib/cache/caching-round-tripper.ts";
-import { formatHttpDate } from "../../lib/cache/http-date.ts";
 import type { CacheOptions } from "../../lib/cache/options.ts";
 import { Request, type RequestInit, Response, type RoundTripCall } from "../../lib/index.ts";
+import { formatHttpDate } from "../../lib/message/http-date.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { Site } from "../support/site.ts";
 

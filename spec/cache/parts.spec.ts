@@ -4,9 +4,9 @@ import CachePolicy from "http-cache-semantics";
 import { describe, expect, test } from "vitest";
 import { parseDirectives, secondsOf } from "../../lib/cache/cache-control.ts";
 import { judge } from "../../lib/cache/freshness.ts";
-import { formatHttpDate, parseHttpDate } from "../../lib/cache/http-date.ts";
 import { Invalidations } from "../../lib/cache/invalidations.ts";
 import { loadPolicy } from "../../lib/cache/policy.ts";
+import { formatHttpDate, parseHttpDate } from "../../lib/message/http-date.ts";
 
 describe("parseDirectives() (RFC 9111 §5.2)", () => {
   test.each([

@@ -1,13 +1,13 @@
 /**
- * How long one call waits for what is not the network's: its signal and its deadline end every wait, as they end the round
- * trip itself.
+ * How long one call waits for what is not the network's (a store, the caller's own code, a delay): its signal and its
+ * deadline end every wait, as they end the round trip itself.
  */
 
-import { onAbort } from "../abort.ts";
-import type { Clock, Deadline } from "../clock.ts";
-import { TimeoutError } from "../errors.ts";
-import type { Request } from "../message/request.ts";
-import type { RoundTripCall } from "../round-tripper.ts";
+import { onAbort } from "./abort.ts";
+import type { Clock, Deadline } from "./clock.ts";
+import { TimeoutError } from "./errors.ts";
+import type { Request } from "./message/request.ts";
+import type { RoundTripCall } from "./round-tripper.ts";
 
 export class Patience {
   readonly #clock: Clock;
