@@ -276,8 +276,7 @@ class AxiosCall {
       stream = pipeline(source, meter, () => {}); // its failure is the stream's, told there
     }
     this.#streams = true;
-    this.#end.headCame();
-    source.once("close", () => this.#end.over());
+    this.#end.handOver(source, answer);
     return stream;
   }
 

@@ -5,8 +5,10 @@
  * Lives from the call to the end of its answer's body. Owns one deadline and its listeners; `over()` takes them off.
  */
 
+import type { Readable } from "node:stream";
 import { isAbortSignal, onAbort } from "../abort.ts";
 import type { Clock, Deadline } from "../clock.ts";
+import type { Response } from "../message/response.ts";
 
 export class CallEnd {
   readonly #controller = new AbortController();
@@ -39,9 +41,14 @@ export class CallEnd {
     if (ms > 0) this.#deadline = this.#clock.deadline(ms, () => this.end(reason()));
   }
 
-  /** The head is there, and what follows has no limit of the library's. */
-  headCame(): void {
+  /**
+   * The head is there, and the content is the library's: it has no time limit any more. The signal ends it until the stream
+   * is closed, or the last byte has come: then nothing is left that could be ended.
+   */
+  handOver(stream: Readable, answer: Response): void {
     this.#deadline?.cancel();
+    if (answer.trailers !== null) this.over();
+    else stream.once("close", () => this.over());
   }
 
   whenOver(leave: () => void): void {
@@ -49,7 +56,7 @@ export class CallEnd {
   }
 
   over(): void {
-    this.headCame();
+    this.#deadline?.cancel();
     for (const leave of this.#leave.splice(0)) leave();
   }
 }
