@@ -19,6 +19,8 @@ export interface CountingServer extends AsyncDisposable {
   /** Requests that came, as `METHOD /target`. */
   readonly requests: readonly string[];
   readonly server: Server;
+  /** Destroys every connection. */
+  cut(): void;
   /** Resolves when no more than `n` connections are open. */
   openAtMost(n: number): Promise<void>;
 }
@@ -59,6 +61,9 @@ export async function countingServer(answer: RequestListener, tls?: TlsOptions):
     },
     requests,
     server,
+    cut() {
+      for (const socket of sockets) socket.destroy();
+    },
     async openAtMost(n) {
       while (sockets.size > n) await once(gone, "close");
     },
