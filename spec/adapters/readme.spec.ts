@@ -13,11 +13,13 @@ import { modules, published } from "../support/published.ts";
 
 const ORIGIN = "http://127.0.0.1:8080";
 const page = readFileSync(new URL("../../lib/adapters/README.md", import.meta.url), "utf8");
-const examples = [...page.matchAll(/^##+ (.+)\n(?:(?!^#)[\s\S])*?```ts\n([\s\S]*?)```/gm)].map(([, heading = "", code = ""]) => ({
-  heading,
-  code,
-  prints: [...code.matchAll(/\/\/ prints: (.+)$/gm)].map(([, text]) => text),
-}));
+const examples = [...page.matchAll(/^##+ (.+)\n(?:(?!^#)[\s\S])*?```ts\n([\s\S]*?)```/gm)].map(
+  ([, heading = "", code = ""]) => ({
+    heading,
+    code,
+    prints: [...code.matchAll(/\/\/ prints: (.+)$/gm)].map(([, text]) => text),
+  }),
+);
 const libraries = ["axios", "@aws-sdk/client-s3", "ky", "ofetch", "@octokit/core", "openai", "@anthropic-ai/sdk"];
 const stranger = published("adapters-readme", [...libraries, "@types/node"]);
 
