@@ -37,10 +37,13 @@ const allowed = {
   testing: ["conn", "message", "round-tripper", "clock", "abort", "errors"],
   // the standard call over a client, which it is given; only create-fetch knows one
   fetch: ["message", "errors"],
+  // at the edge: other libraries' ways to send, over a client or a transport that they are given
+  adapters: ["client", "round-tripper", "message", "clock", "abort", "errors"],
 };
 const also = {
   fetch: { files: "^lib/fetch/create-fetch\\.ts$", names: ["client", "round-tripper"] },
   middleware: { files: "^lib/middleware/base-url-client\\.ts$", names: ["client", "fetch/fetch", "transport"] },
+  adapters: { files: "^lib/adapters/node-agent\\.ts$", names: ["transport", "conn/tls", "boundary"] },
 };
 const at = (names) => names.map((n) => `^lib/${n}(/|\\.ts$)`);
 
@@ -90,9 +93,10 @@ module.exports = {
     },
     {
       name: "no-node-http-in-lib",
-      comment: "from Node 22 on, importing it loads undici",
+      comment:
+        "from Node 22 on, importing it loads undici; an agent for it must be one of its own, and who asks for one has loaded it",
       severity: "error",
-      from: { path: "^lib/" },
+      from: { path: "^lib/", pathNot: ["^lib/adapters/node-agent\\.ts$"] },
       to: { path: "^(node:)?(http|https)$" },
     },
     {
@@ -125,7 +129,11 @@ module.exports = {
       // extract-wasm.mjs runs when the package is built, and is not in it.
       from: {
         path: "^lib/",
-        pathNot: ["^lib/testing/arbitraries/fast-check\\.ts$", "^lib/wire/llhttp/extract-wasm\\.mjs$"],
+        pathNot: [
+          "^lib/testing/arbitraries/fast-check\\.ts$",
+          "^lib/adapters/axios\\.ts$",
+          "^lib/wire/llhttp/extract-wasm\\.mjs$",
+        ],
       },
       to: { dependencyTypes: ["npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"] },
     },
@@ -135,6 +143,20 @@ module.exports = {
       severity: "error",
       from: { path: "^lib/" },
       to: { path: "fast-check", dependencyTypesNot: ["type-only", "local"] },
+    },
+    {
+      name: "axios-by-type-only",
+      comment: "an optional peer: whoever imports the adapter hands his own copy in, and has its types",
+      severity: "error",
+      from: { path: "^lib/" },
+      to: { path: "node_modules/axios/", dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "nobody-needs-adapters",
+      comment: "each is reached by its own subpath, and by nothing else of ours",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/adapters/"] },
+      to: { path: "^lib/adapters/" },
     },
     {
       name: "lib-knows-no-spec",

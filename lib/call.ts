@@ -651,7 +651,7 @@ function chunksOf(reader: BodyReader): AsyncIterable<Uint8Array> {
 const NO_RETRY_CLOSED = { retry: false, reason: "the transport is closed" } as const;
 
 /** Reports a dial on the trace of the call that asked for it, and stamps its timings while it waits. */
-export function dialTrace(call: DialOwner): TunnelTrace {
+export function dialTrace(call: Pick<DialOwner, "trace" | "waiting">): TunnelTrace {
   const { trace } = call;
   const dialing = trace.mask & TRACE_DIAL;
   return {

@@ -8,6 +8,7 @@
  * Go net/http Transport.
  */
 
+import type { Duplex } from "node:stream";
 import { Alternates } from "./alternates.ts";
 import { detached } from "./boundary.ts";
 import { Call, type CallHost, closedError, dialTrace, FOR_EVER_MS, isClosed, KEEP_ALIVE } from "./call.ts";
@@ -41,7 +42,7 @@ import { SharedConns } from "./shared-conns.ts";
 import { type SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
 import { CallTrace, TRACE_CONN, TRACE_DIAL, TRACE_POOL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
 import { TunnelDial, type TunnelTrace } from "./tunnel-dial.ts";
-import { type Way, Ways } from "./way.ts";
+import { type Way, Ways, wayToTarget } from "./way.ts";
 
 /** What a transport holds at the moment, and what it has done. */
 export interface TransportStats {
@@ -128,6 +129,17 @@ export class Transport implements RoundTripper {
     const core = this.#core;
     const way = await core.wayTo(url);
     return preconnect(core, way, new CallTrace(0, core.clock, core.tracer, tracerOf(undefined)), n);
+  }
+
+  /**
+   * Dials one connection outside of everything here, as the stream that it is, for who speaks HTTP/1.1 by himself; through
+   * a tunnel where there is a proxy. It is its taker's: not counted, and not closed with the transport.
+   *
+   * @throws (rejects) as a request that needs a dial; the signal's reason
+   * @internal
+   */
+  openStream(url: string, signal: AbortSignal, tls?: TlsOptions): Promise<Duplex> {
+    return this.#core.openStream(url, signal, tls);
   }
 
   /**
@@ -252,6 +264,18 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     return way;
   }
 
+  async openStream(url: string, signal: AbortSignal, tls?: TlsOptions): Promise<Duplex> {
+    const { destination } = new Request(url);
+    const found = await (tls === undefined ? this.ways.find(destination) : this.ways.findAs(tls, destination));
+    if (this.closed !== null) throw closedError();
+    const way = wayToTarget(found, destination);
+    const trace = dialTrace({ trace: new CallTrace(0, this.clock, this.tracer, tracerOf(undefined)), waiting: false });
+    const { target, proxy } = way;
+    if (proxy === null) return this.#dialer.open(target, signal, trace).promise;
+    const over = (stream: Duplex) => this.#dialer.openOver(stream, target, signal, trace);
+    return new TunnelDial(this.#dialer, this.clock, this.options, { ...way, proxy }, signal, trace, over).promise;
+  }
+
   // ---- dialing
 
   /** Dials for a slot. The call is the one that asked; the dial may outlive it and serve another. */
@@ -328,7 +352,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing<Dialed> {
     const { proxy } = way;
     if (proxy === null || !way.tunnel) return this.#dialer.negotiate(way.target, signal, trace);
-    return new TunnelDial(this.#dialer, this.clock, this.options, { ...way, proxy }, signal, trace);
+    const over = (stream: Duplex) => this.#dialer.negotiateOver(stream, way.target, signal, trace);
+    return new TunnelDial(this.#dialer, this.clock, this.options, { ...way, proxy }, signal, trace, over);
   }
 
   #ended(slot: Slot<Held>): boolean {

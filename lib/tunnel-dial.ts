@@ -14,7 +14,7 @@ import type { Duplex } from "node:stream";
 import { onAbort } from "./abort.ts";
 import type { Clock, Deadline } from "./clock.ts";
 import { discard } from "./conn/connecting.ts";
-import type { Dialed, Dialer, Dialing, DialTrace } from "./conn/dial.ts";
+import type { Dialer, Dialing, DialTrace } from "./conn/dial.ts";
 import { HttpError, ProxyError, TimeoutError } from "./errors.ts";
 import { headersOver, normaliseHeaders, PairLines } from "./message/headers.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -35,8 +35,8 @@ interface Stage {
   readonly holdsProcess?: boolean;
 }
 
-export class TunnelDial implements Dialing<Dialed> {
-  readonly promise: Promise<Dialed>;
+export class TunnelDial<T> implements Dialing<T> {
+  readonly promise: Promise<T>;
   readonly #dialer: Dialer;
   readonly #clock: Clock;
   readonly #options: ResolvedOptions;
@@ -45,9 +45,11 @@ export class TunnelDial implements Dialing<Dialed> {
   readonly #target: string;
   readonly #signal: AbortSignal;
   readonly #trace: TunnelTrace;
+  readonly #over: (stream: Duplex) => Dialing<T>;
   #stage: Stage | null = null;
   #unreferenced = false;
 
+  /** @param over the dial of the target, over the tunnel */
   constructor(
     dialer: Dialer,
     clock: Clock,
@@ -55,6 +57,7 @@ export class TunnelDial implements Dialing<Dialed> {
     way: Way & { readonly proxy: ProxyServer },
     signal: AbortSignal,
     trace: TunnelTrace,
+    over: (stream: Duplex) => Dialing<T>,
   ) {
     this.#dialer = dialer;
     this.#clock = clock;
@@ -64,6 +67,7 @@ export class TunnelDial implements Dialing<Dialed> {
     this.#target = authorityOf(way.target.host, way.target.port);
     this.#signal = signal;
     this.#trace = trace;
+    this.#over = over;
     this.promise = this.#run();
   }
 
@@ -81,10 +85,10 @@ export class TunnelDial implements Dialing<Dialed> {
     if (this.#unreferenced) stage.unref();
   }
 
-  async #run(): Promise<Dialed> {
+  async #run(): Promise<T> {
     const first = await this.#firstLeg();
     const stream = await this.#tunnel(first);
-    const last = this.#dialer.negotiateOver(stream, this.#way.target, this.#signal, this.#trace);
+    const last = this.#over(stream);
     this.#enter(last);
     return await last.promise;
   }

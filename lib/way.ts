@@ -302,6 +302,12 @@ export class Ways {
   }
 }
 
+/** The way of a connection that others speak over: it ends at the target, whatever the proxy, and speaks HTTP/1.1. */
+export function wayToTarget(found: Way, destination: Destination): Way {
+  if (found.proxy === null || found.tunnel) return found.plain ?? found;
+  return { ...found, tunnel: true, target: targetOf(destination) };
+}
+
 function targetOf(destination: Destination): DialTarget {
   const { hostname, canonicalHost, port } = destination;
   const target = { scheme: httpSchemeOf(destination), host: hostname, port };

@@ -135,7 +135,10 @@ export class Dialer {
     return this.#begin(target, signal, trace, NEGOTIATED, (dial) => dial.begin());
   }
 
-  /** As `start`, but gives the stream itself: the first leg of a tunnel. It is read by 'data', and `over` ends it. */
+  /**
+   * As `start`, but gives the stream itself: the first leg of a tunnel, which `over` ends, or what others speak over. It is
+   * read by 'data'.
+   */
   open(target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing<Duplex> {
     return this.#begin(target, signal, trace, STREAM, (dial) => dial.begin());
   }
@@ -151,6 +154,11 @@ export class Dialer {
   /** `over`, as `negotiate`. */
   negotiateOver(stream: Duplex, target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing<Dialed> {
     return this.#begin(target, signal, trace, NEGOTIATED, (dial) => dial.beginOver(stream));
+  }
+
+  /** `over`, as `open`. */
+  openOver(stream: Duplex, target: DialTarget, signal: AbortSignal, trace: DialTrace | null): Dialing<Duplex> {
+    return this.#begin(target, signal, trace, STREAM, (dial) => dial.beginOver(stream));
   }
 
   /** Ends all dials under way with TransportClosedError, and forgets the TLS sessions. */
