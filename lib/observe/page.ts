@@ -6,7 +6,8 @@
  */
 
 import { BAR_WORDS, barsOf } from "./bars.ts";
-import { PAGE_SCRIPT, PAGE_STYLE } from "./page-parts.ts";
+import { PAGE_SCRIPT } from "./page-script.ts";
+import { PAGE_STYLE } from "./page-style.ts";
 import type { RecordedAttempt, Recording } from "./recording.ts";
 import { CLOSE_WORDS, errorWords, explain, subjectOf } from "./words.ts";
 
@@ -21,7 +22,7 @@ export function page(recording: Recording, title = "persistconn"): string {
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,">
@@ -29,11 +30,19 @@ export function page(recording: Recording, title = "persistconn"): string {
 <style>${PAGE_STYLE}</style>
 </head>
 <body>
-<header><h1>${shownTitle}</h1><p id="summary"></p><nav><button id="in">Zoom in</button> <button id="out">Zoom out</button> <button id="all">All</button> <span class="hint">wheel zooms, drag moves, hover explains</span></nav></header>
-<div id="legend"></div>
-<div id="chart"></div>
+<header><h1>${shownTitle}</h1><p id="summary"></p></header>
+<nav><button id="in" aria-label="Zoom in" title="Zoom in (+)">+</button><button id="out" aria-label="Zoom out" title="Zoom out (-)">&minus;</button><button id="all" title="All (0)">All</button><span id="range" class="dim" role="status"></span><span id="hint" class="dim">Drag over the time to zoom in; Ctrl and the wheel, or + and &minus;. Arrow keys move from bar to bar.</span></nav>
+<ul id="legend"></ul>
+<div id="chart">
+<div id="head">
+<div id="key"><b>Pool</b><span><i style="background: var(--queue)"></i>waiting</span><span><i style="background: var(--busy)"></i>busy</span><span><i style="background: var(--idle)"></i>idle</span></div>
+<div id="over" tabindex="0" role="img" aria-label="What the pool held over time: waiting, busy, idle" aria-describedby="tip"><div id="axis" class="axis"></div><svg id="pool" preserveAspectRatio="none"><path id="pool-idle" fill="var(--idle)"/><path id="pool-busy" fill="var(--busy)"/><path id="pool-waiting" fill="var(--queue)"/></svg><div id="mark" hidden></div><div id="brush" hidden></div></div>
+</div>
+<div id="rows" role="list" aria-describedby="tip"><div id="grid"></div></div>
+</div>
 <h2>Why</h2>
 <ol id="reasons"></ol>
+<button id="more" hidden></button>
 <div id="tip" role="tooltip" hidden></div>
 <script type="application/json" id="data">${data}</script>
 <script>${PAGE_SCRIPT}</script>
@@ -42,39 +51,53 @@ export function page(recording: Recording, title = "persistconn"): string {
 `;
 }
 
-/** What the script draws: times in ms since the first event. */
+/**
+ * What the script draws: times in ms since the first event, each text once (`texts`) and everywhere else its number, since
+ * ten thousand requests tell much the same story.
+ */
 function dataOf(recording: Recording) {
   const { attempts, connections, now, dropped } = recording;
   const begins = [...attempts.map(({ from }) => from), ...connections.map((c) => c.dialedAt ?? c.openedAt)];
   const start = begins.reduce((first, at) => Math.min(first, at), now);
   const since = (at: number) => Math.round((at - start) * 1000) / 1000;
-  return {
+  const known = new Map<string, number>();
+  const text = (words: string) => {
+    const number = known.get(words) ?? known.size;
+    known.set(words, number);
+    return number;
+  };
+  const data = {
     total: since(now),
     dropped,
     kinds: BAR_WORDS,
-    attempts: attempts.map((attempt) => ({
-      label: `${attempt.method} ${pathOf(attempt.url)}`,
-      url: attempt.url,
-      state: stateOf(attempt),
-      failed: attempt.outcome === "failed" || attempt.outcome === "retried",
-      connection: attempt.connection,
-      reused: attempt.reused,
-      bars: barsOf(attempt, now).map(({ kind, from, to }) => ({ kind, from: since(from), to: since(to) })),
-      story: attempt.events.map((event) => ({ at: since(event.at), text: explain(event) })),
-    })),
-    connections: connections.map((connection) => ({
-      id: connection.id,
-      peer: connection.peer,
-      dialed: since(connection.dialedAt ?? connection.openedAt),
-      opened: since(connection.openedAt),
-      closed: connection.closedAt === null ? null : since(connection.closedAt),
-      why: connection.closeReason === null ? null : CLOSE_WORDS[connection.closeReason],
-      idle: connection.idle.map(({ from, to }) => [since(from), since(to ?? now)]),
-    })),
-    pool: poolSteps(recording).map(({ at, ...held }) => ({ at: since(at), ...held })),
-    reasons: reasonsOf(recording).map(({ at, text }) => ({ at: since(at), text })),
+    attempts: attempts.map((attempt) => [
+      text(`${attempt.method} ${pathOf(attempt.url)}`),
+      text(attempt.url),
+      text(stateOf(attempt)),
+      attempt.outcome === "failed" || attempt.outcome === "retried",
+      attempt.connection,
+      attempt.reused,
+      since(attempt.from),
+      since(attempt.endAt ?? now),
+      barsOf(attempt, now).map(({ kind, from, to }) => [KINDS.indexOf(kind), since(from), since(to)]),
+      attempt.events.map((event) => [since(event.at), text(explain(event))]),
+    ]),
+    connections: connections.map((connection) => [
+      connection.id,
+      text(connection.peer),
+      since(connection.dialedAt ?? connection.openedAt),
+      since(connection.openedAt),
+      connection.closedAt === null ? null : since(connection.closedAt),
+      connection.closeReason === null ? null : text(CLOSE_WORDS[connection.closeReason]),
+      connection.idle.map(({ from, to }) => [since(from), since(to ?? now)]),
+    ]),
+    pool: poolSteps(recording).map(({ at, idle, busy, waiting }) => [since(at), idle, busy, waiting]),
+    reasons: reasonsOf(recording).map((reason) => [since(reason.at), text(reason.text)]),
   };
+  return { ...data, texts: [...known.keys()] };
 }
+
+const KINDS = Object.keys(BAR_WORDS);
 
 function stateOf({ outcome, status, statusText, error }: RecordedAttempt): string {
   if (outcome === "failed" || outcome === "retried") return `${outcome}: ${errorWords(error)}`;
