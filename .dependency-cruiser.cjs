@@ -28,7 +28,18 @@ const allowed = {
   // one socket and its two loops
   conn: ["wire", "message", "trace", "clock", "abort", "boundary", "errors"],
   // what is made of the event stream: it knows the stream, the seam and the figures, and no station
-  observe: ["trace", "secrets", "message", "round-tripper", "options", "transport", "errors"],
+  observe: [
+    "trace",
+    "secrets",
+    "message",
+    "round-tripper",
+    "options",
+    "transport",
+    "watched",
+    "clock",
+    "boundary",
+    "errors",
+  ],
   // a round tripper around another: it knows the seam, and no transport
   cache: ["message", "round-tripper", "patience", "wire/abnf", "clock", "abort", "boundary", "errors"],
   // what else stands around one; only the base URL's client knows a client
@@ -81,7 +92,10 @@ module.exports = {
       name: "sockets-in-conn-only",
       comment: "node:net, node:tls and node:dns live behind a Conduit",
       severity: "error",
-      from: { path: "^lib/", pathNot: ["^lib/conn/", "^lib/cli/", "^lib/testing/loopback\\.ts$"] },
+      from: {
+        path: "^lib/",
+        pathNot: ["^lib/conn/", "^lib/cli/", "^lib/testing/loopback\\.ts$", "^lib/observe/inspector/server\\.ts$"],
+      },
       to: { path: "^(node:)?(net|tls|dns|dns/promises)$" },
     },
     {
@@ -122,6 +136,20 @@ module.exports = {
         pathNot: ["^lib/(pool|(transport|call|lease|way|held|shared-lease|client-conn|preconnect)\\.ts)"],
       },
       to: { path: "^lib/pool/" },
+    },
+    {
+      name: "inspector-is-loaded-late",
+      comment:
+        "the transport loads the server of the live view when somebody asks for it, and knows nothing else of observe/",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/observe(/|\\.ts$)", "^lib/cli/"] },
+      to: { path: "^lib/observe", pathNot: ["^lib/observe/inspector/server\\.ts$"] },
+    },
+    {
+      name: "inspector-by-import-expression",
+      severity: "error",
+      from: { path: "^lib/", pathNot: ["^lib/observe/inspector/", "^lib/cli/"] },
+      to: { path: "^lib/observe/inspector/", dynamic: false },
     },
     {
       name: "lib-has-no-runtime-dependency",

@@ -9,6 +9,14 @@ import type { Way } from "./way.ts";
 
 export interface Held {
   readonly id: number;
+  /** Its key, for people. */
+  readonly shownKey: string;
+  /** Its place in the pool. */
+  readonly slot: {
+    readonly key: string;
+    readonly state: "dialing" | "idle" | "busy" | "closed";
+    readonly since: number;
+  };
   /** In the pool from now on: keeps no process alive, and expires in `ms` (0: never). */
   idle(ms: number): void;
   /** @param error what is in flight fails with */

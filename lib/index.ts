@@ -37,6 +37,7 @@ export {
 export { createFetch } from "./fetch/create-fetch.ts";
 export type { Fetch, FetchInit, FetchInput } from "./fetch/fetch.ts";
 export { type ClientTrace, clientTrace, type GotConnInfo } from "./httptrace.ts";
+export type { Inspector, InspectorOptions } from "./inspector.ts";
 export { Headers, type HeadersInit } from "./message/headers.ts";
 export { Request, type RequestInit, type RequestLike } from "./message/request.ts";
 export type { BodyInit } from "./message/request-body.ts";

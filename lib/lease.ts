@@ -5,6 +5,7 @@
  * Never: decides: the pool says when it is idle, the call when its exchange may go again.
  */
 
+import { inspect } from "node:util";
 import type { Clock } from "./clock.ts";
 import type { Conduit } from "./conn/conduit.ts";
 import type { DialTarget } from "./conn/dial.ts";
@@ -13,6 +14,7 @@ import type { Handover } from "./conn/handover.ts";
 import { type ConnOwner, PersistConn } from "./conn/persist-conn.ts";
 import { type CloseReason, ConnectionClosedError, type TimeoutError } from "./errors.ts";
 import { type Held, nextConnectionId } from "./held.ts";
+import { inspectCustom } from "./message/options.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Slot } from "./pool/slot.ts";
 import { TRACE_POOL } from "./trace.ts";
@@ -92,6 +94,11 @@ export class Lease implements ConnOwner, Held {
     const state = EARLY_ENDS[reason] ?? "the connection was lost before the request";
     const text = `Cannot send request to ${this.conn.peer}: ${state} (${reason})`;
     return new ConnectionClosedError(text, { phase: "connect", reused: false, safeToRetry: true });
+  }
+
+  /** As its connection. */
+  [inspectCustom](): string {
+    return inspect(this.conn);
   }
 
   connIdle(_conn: PersistConn, keepAliveMs: number | null): void {

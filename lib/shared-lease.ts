@@ -10,6 +10,7 @@ import type { Clock, Deadline } from "./clock.ts";
 import type { NegotiatedStream } from "./conn/dial.ts";
 import type { CloseReason } from "./errors.ts";
 import { type Held, nextConnectionId } from "./held.ts";
+import { inspectCustom } from "./message/options.ts";
 import type { ConnectionInfo } from "./message/response.ts";
 import type { NextProtocolConn, NextProtocolConnection, NextProtocolSettings } from "./next-protocol.ts";
 import { CALL_TIME_LIMITS, type CallTimeLimits, type ResolvedOptions } from "./options.ts";
@@ -36,6 +37,7 @@ export class SharedLease implements Held {
   readonly id: number;
   readonly slot: Slot<Held>;
   readonly conn: NextProtocolConn;
+  readonly shownKey: string;
   readonly #facts: NextProtocolConnection["info"];
   readonly #host: SharedLeaseHost;
   /** Requests that it was given. */
@@ -45,7 +47,14 @@ export class SharedLease implements Held {
   #idleDeadline: Deadline | null = null;
   #closed: CloseReason | null = null;
 
-  constructor(facts: NextProtocolConnection["info"], host: SharedLeaseHost, slot: Slot<Held>, conn: NextProtocolConn) {
+  constructor(
+    facts: NextProtocolConnection["info"],
+    shownKey: string,
+    host: SharedLeaseHost,
+    slot: Slot<Held>,
+    conn: NextProtocolConn,
+  ) {
+    this.shownKey = shownKey;
     this.id = facts.id;
     this.#facts = facts;
     this.slot = slot;
@@ -108,6 +117,14 @@ export class SharedLease implements Held {
     this.conn.close(error);
   }
 
+  /** One line: `SharedConn { 127.0.0.1:443, h2, open, 2 in flight, 3 served }`. */
+  [inspectCustom](): string {
+    const { remoteAddress, remotePort, tls } = this.#facts;
+    const peer = remotePort === null ? (remoteAddress ?? "?") : authorityOf(remoteAddress ?? "?", remotePort);
+    const state = this.#closed === null ? `${this.state}, ${this.conn.inFlight} in flight` : `closed: ${this.#closed}`;
+    return `SharedConn { ${peer}, ${tls?.alpn ?? "?"}, ${state}, ${this.served} served }`;
+  }
+
   #ended(reason: CloseReason): void {
     this.#closed = reason;
     this.#idleDeadline?.cancel();
@@ -141,7 +158,7 @@ export function speak(host: SharedLeaseHost, slot: Slot<Held>, negotiated: Negot
       `Option nextProtocols.${protocol} must give a connection: an object with roundTrip() and close()`,
     );
   }
-  lease = new SharedLease(info, host, slot, conn);
+  lease = new SharedLease(info, way.shownKey, host, slot, conn);
   return lease;
 }
 

@@ -256,6 +256,35 @@ function both(a: Tracer, b: Tracer): Tracer {
   };
 }
 
+/** A tracer whose listeners come and go while calls run; its mask is what they hear together. */
+export class OpenTracer implements Tracer {
+  mask = 0;
+  /** Replaced, never changed: an event that is being told goes to those who listened when it came. */
+  #tracers: readonly Tracer[];
+
+  constructor(first: Tracer) {
+    this.#tracers = [first];
+    this.mask = first.mask;
+  }
+
+  /** Returns what takes it away again. Calls hear of who was there when they began. */
+  add(option: TraceOption): () => void {
+    const tracer = tracerOf(option);
+    this.#set([...this.#tracers, tracer]);
+    return () => this.#set(this.#tracers.filter((other) => other !== tracer));
+  }
+
+  emit(event: TraceEvent): void {
+    const bit = GROUP_OF[event.type];
+    for (const tracer of this.#tracers) if (tracer.mask & bit) tracer.emit(event);
+  }
+
+  #set(tracers: readonly Tracer[]): void {
+    this.#tracers = tracers;
+    this.mask = tracers.reduce((mask, tracer) => mask | tracer.mask, 0);
+  }
+}
+
 /** Both listeners as one option: `first` hears each event before `second`, each in its own groups. */
 export function bothTraces(first: TraceOption, second: TraceOption): TraceOption {
   const { mask, emit } = both(tracerOf(first), tracerOf(second));

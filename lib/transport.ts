@@ -27,6 +27,7 @@ import type { Handover } from "./conn/handover.ts";
 import type { TlsOptions } from "./conn/tls.ts";
 import { type CloseReason, DialError, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
 import type { DialOwner, Held } from "./held.ts";
+import { type Inspector, type InspectorOptions, serveInspector } from "./inspector.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
@@ -40,8 +41,20 @@ import { preconnect } from "./preconnect.ts";
 import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
 import { SharedConns } from "./shared-conns.ts";
 import { type SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
-import { CallTrace, TRACE_CONN, TRACE_DIAL, TRACE_POOL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
+import {
+  CallTrace,
+  OpenTracer,
+  TRACE_CONN,
+  TRACE_DIAL,
+  TRACE_POOL,
+  type TraceDetail,
+  type TraceOption,
+  type Tracer,
+  tracerOf,
+} from "./trace.ts";
 import { TunnelDial, type TunnelTrace } from "./tunnel-dial.ts";
+import { viewOf } from "./view.ts";
+import { showWatched, type TransportView, type Watched } from "./watched.ts";
 import { type Way, Ways, wayToTarget } from "./way.ts";
 
 /** What a transport holds at the moment, and what it has done. */
@@ -69,6 +82,7 @@ export class Transport implements RoundTripper {
   /** @throws {TypeError} unknown or wrong options */
   constructor(options: TransportOptions = {}, clock: Clock = systemClock) {
     this.#core = new Core(resolveOptions(options), clock);
+    showWatched(this, this.#core);
   }
 
   /** The clock on which `RoundTripCall.deadline` stands. */
@@ -171,6 +185,18 @@ export class Transport implements RoundTripper {
     return this.close();
   }
 
+  /**
+   * Serves a page on 127.0.0.1 that shows pools, connections, waiters and recent exchanges as they change, secrets hidden.
+   * It ends with its `close()`, or with this transport, and keeps no process alive unless told to.
+   *
+   * @throws (rejects) {TypeError} unknown or wrong options; {TransportClosedError}; the system's error where the port
+   *   cannot be had
+   */
+  async serveInspector(options?: InspectorOptions): Promise<Inspector> {
+    if (this.#core.closed !== null) throw closedError();
+    return serveInspector(this.#core, options);
+  }
+
   /** What it holds now, and what it has done. */
   stats(): TransportStats {
     return this.#core.stats();
@@ -184,10 +210,12 @@ export class Transport implements RoundTripper {
 }
 
 /** What a transport is made of, as its calls and connections see it. */
-class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
+class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watched {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
+  readonly #listeners: OpenTracer;
+  readonly #whenClosed = new Set<() => void>();
   readonly ways: Ways;
   readonly pool: Pool<Held, DialOwner>;
   readonly #lessons: IdleLessons | null;
@@ -209,7 +237,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   constructor(options: ResolvedOptions, clock: Clock) {
     this.clock = clock;
     this.options = options;
-    this.tracer = withChannels(tracerOf(options.trace));
+    this.#listeners = new OpenTracer(tracerOf(options.trace));
+    this.tracer = withChannels(this.#listeners);
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
     this.#lessons = options.learnIdleTimeout ? new IdleLessons() : null;
@@ -284,7 +313,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
     if (call instanceof Call) call.dialing = true;
     const { way, trace } = call;
     const { target, proxy } = way;
-    const dial = new DialInProgress(this.clock, trace);
+    const dial = new DialInProgress(this.clock, trace, way);
     this.#dials.set(slot, dial); // before a listener can end the call, and the pool abandon or detach its dial
     if (trace.mask & TRACE_DIAL) {
       const { host, port } = target;
@@ -467,6 +496,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
   close(): Promise<void> {
     if (this.closed === null) {
       this.closed = closedError();
+      for (const tell of [...this.#whenClosed]) tell();
       this.shared.close(closedError);
       this.pool.close(this.closed);
       this.#dialer.close();
@@ -487,6 +517,24 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost {
       handover.destroy(reason ?? new TransportClosedError("Cannot go on with connection: the transport was destroyed"));
     }
     return closing;
+  }
+
+  // ---- being watched
+
+  view(max: number): TransportView {
+    const { clock, pool } = this;
+    const dialsFor = [...this.#dials.values()];
+    return viewOf({ clock, pool, leases: this.#leases, dialsFor, stats: () => this.stats() }, max);
+  }
+
+  listen(trace: TraceOption): () => void {
+    return this.#listeners.add(trace);
+  }
+
+  whenClosed(fn: () => void): () => void {
+    if (this.closed !== null) fn();
+    else this.#whenClosed.add(fn);
+    return () => this.#whenClosed.delete(fn);
   }
 
   stats(): TransportStats {
@@ -517,14 +565,16 @@ class DialInProgress {
   lease: Held | null = null;
   readonly #clock: Clock;
   readonly trace: CallTrace;
+  readonly way: Way;
   #dialing: Dialing<Dialed> | null = null;
   #detached = false;
   #keeper: Deadline | null = null;
   #patience: Deadline | null = null;
 
-  constructor(clock: Clock, trace: CallTrace) {
+  constructor(clock: Clock, trace: CallTrace, way: Way) {
     this.#clock = clock;
     this.trace = trace;
+    this.way = way;
   }
 
   begun(dialing: Dialing<Dialed>): void {

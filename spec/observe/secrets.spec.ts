@@ -10,8 +10,10 @@ import { expect, test } from "vitest";
 import { eventLine } from "../../lib/cli/events.ts";
 import { renderWaterfall } from "../../lib/cli/waterfall.ts";
 import type { TraceEvent } from "../../lib/index.ts";
+import { Recent } from "../../lib/observe/inspector/recent.ts";
 import { explain, har, openTelemetry, page, Recording, traceAll, traceEvents } from "../../lib/observe.ts";
 import { SECRET_FIELDS, shownText } from "../../lib/secrets.ts";
+import { watchedOf } from "../../lib/watched.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { scriptedPeer } from "../support/scripted-peer.ts";
 
@@ -76,10 +78,14 @@ test("no secret of any call is in any output", async () => {
         const telemetry = await openTelemetry(collecting(outputs));
         const trace = traceAll(recording.trace, telemetry.trace, (event) => events.push(event));
         await using peer = await scriptedPeer({ trace });
+        const watched = watchedOf(peer.transport)!; // one of ours
+        const recent = new Recent(() => {});
+        watched.listen(recent.hear);
         const url = `http://${user}:${encodeURIComponent(password)}@${peer.authority}/p?a=1&${signature[0]}=${signature[1]}`;
         const call = peer.client.get(url, { headers: asked });
         const conn = await peer.accept();
         await conn.readHead();
+        outputs.push(watched.view(100));
         const fields = answered.map(([name, value]) => `${name}: ${value}\r\n`).join("");
         const away = `Link: <http://u:${elsewhere}@h/>; rel="next"\r\n`;
         if (ending === "redirect") {
@@ -93,6 +99,7 @@ test("no secret of any call is in any output", async () => {
         await call.then((response) => response.bytes()).catch(() => {});
         await peer.transport.destroy();
 
+        outputs.push(watched.view(100), recent.since(0), ...recent.calls.map((id) => recent.story(id)));
         for (const event of events) outputs.push(event, explain(event), eventLine(event, 0));
         outputs.push(har(recording), traceEvents(recording), page(recording), renderWaterfall(recording, 200));
         const text = JSON.stringify(outputs);

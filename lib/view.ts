@@ -1,0 +1,94 @@
+/**
+ * A transport at one moment, for who watches: made when it is asked for, from what the pool and the connections say of
+ * themselves. Costs nobody anything before.
+ *
+ * Never: keeps or changes anything; shows a key with its credentials.
+ */
+
+import { inspect } from "node:util";
+import type { Clock } from "./clock.ts";
+import type { Held } from "./held.ts";
+import { Lease } from "./lease.ts";
+import { shownText } from "./secrets.ts";
+import type { CallTrace } from "./trace.ts";
+import type { ConnectionView, TransportView, WaiterView } from "./watched.ts";
+import type { Way } from "./way.ts";
+
+interface Counts {
+  readonly waiting: number;
+  readonly dialing: number;
+  readonly busy: number;
+  readonly idle: number;
+}
+
+/** What it is made from. */
+export interface Viewed {
+  readonly clock: Clock;
+  readonly leases: Iterable<Held>;
+  /** For whom dials are in progress. */
+  readonly dialsFor: Iterable<{ readonly way: Way }>;
+  readonly pool: {
+    stats(): { readonly keys: ReadonlyMap<string, Counts> };
+    whoHas(key: string, max: number): { waits: { readonly way: Way; readonly trace: CallTrace }[] };
+  };
+  stats(): TransportView["figures"] & { readonly closed: TransportView["closed"] };
+}
+
+/** @param max entries of each list */
+export function viewOf({ clock, leases, dialsFor, pool, stats }: Viewed, max: number): TransportView {
+  const { closed, dialing, busy, idle, waiting, handedOver, dialed, dialsFailed, calls, retries } = stats();
+  const names = new Map<string, string>(); // how the keys may be shown
+  for (const { way } of dialsFor) names.set(way.key, way.shownKey);
+  const connections: ConnectionView[] = [];
+  let moreConnections = 0;
+  for (const lease of leases) {
+    names.set(lease.slot.key, lease.shownKey);
+    if (connections.length < max) connections.push(connectionOf(lease, clock));
+    else moreConnections++;
+  }
+  const waiters: WaiterView[] = [];
+  const pools: TransportView["pools"][number][] = [];
+  let waitingBelow = 0;
+  const { keys } = pool.stats();
+  for (const [key, counts] of keys) {
+    const { waits } = counts.waiting > 0 ? pool.whoHas(key, max) : { waits: [] };
+    const [first] = waits;
+    if (first !== undefined) names.set(key, first.way.shownKey);
+    const shownKey = names.get(key) ?? "";
+    waitingBelow += counts.waiting;
+    for (const { trace } of waits) {
+      if (waiters.length < max) waiters.push({ call: trace.id, key: shownKey, ms: clock.now() - trace.startedAt });
+    }
+    if (pools.length < max) pools.push({ ...pickCounts(counts), key: shownKey });
+  }
+  return {
+    at: clock.now(),
+    figures: { dialing, busy, idle, waiting, handedOver, dialed, dialsFailed, calls, retries },
+    closed,
+    pools,
+    connections,
+    waiters,
+    more: {
+      pools: keys.size - pools.length,
+      connections: moreConnections,
+      waiters: Math.max(waiting, waitingBelow) - waiters.length,
+    },
+  };
+}
+
+function pickCounts({ waiting, dialing, busy, idle }: Counts): Counts {
+  return { waiting, dialing, busy, idle };
+}
+
+function connectionOf(lease: Held, clock: Clock): ConnectionView {
+  const exchange = lease instanceof Lease && lease.slot.state === "busy" ? lease.exchange : null;
+  return {
+    id: lease.id,
+    key: lease.shownKey,
+    state: lease.slot.state,
+    line: shownText(inspect(lease)),
+    call: exchange?.trace.id ?? null,
+    request: exchange === null ? null : shownText(`${exchange.request.method} ${exchange.request.url}`),
+    ms: Math.max(0, clock.wallNow() - lease.slot.since),
+  };
+}
