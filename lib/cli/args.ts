@@ -23,6 +23,12 @@ export interface DataPart {
 }
 
 export interface Options {
+  /** The word `inspect` came first: with a live view. */
+  readonly inspect: boolean;
+  /** With it: of the live view's page; 0 lets the system choose. */
+  readonly port: number;
+  /** With it, after `--`: a program to run in place of a load. */
+  readonly command: readonly string[];
   readonly urls: readonly string[];
   /** As given with `-X`; null lets the other flags choose. */
   readonly method: string | null;
@@ -65,6 +71,9 @@ export type Parsed =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "usage"; readonly message: string };
+
+/** Of a load that goes on until it is interrupted: what each answer took is kept. */
+const COUNT_MAX = 1_000_000;
 
 type Draft = { -readonly [K in keyof Options]: Options[K] extends readonly (infer T)[] ? T[] : Options[K] } & {
   wants: "help" | "version" | null;
@@ -291,6 +300,15 @@ const FLAGS: readonly Flag[] = [
     },
   },
   {
+    long: "port",
+    value: "PORT",
+    help: "inspect: where the page is served, on 127.0.0.1 (any that is free)",
+    apply: (d, v) => {
+      d.port = whole("--port", v);
+      if (d.port > 65_535) throw new UsageError("--port wants a port, 1 to 65535");
+    },
+  },
+  {
     short: "v",
     long: "verbose",
     help: "show heads and events on stderr",
@@ -333,7 +351,11 @@ for (const flag of FLAGS) {
 
 /** Reads the words after the program's name. Never throws: what is wrong is a result, too. */
 export function parseArgs(argv: readonly string[]): Parsed {
+  const inspect = argv[0] === "inspect";
   const draft: Draft = {
+    inspect,
+    port: 0,
+    command: [],
     urls: [],
     method: null,
     head: false,
@@ -363,8 +385,9 @@ export function parseArgs(argv: readonly string[]): Parsed {
     wants: null,
   };
   try {
-    fill(draft, argv);
+    fill(draft, inspect ? argv.slice(1) : argv);
     if (draft.wants !== null) return { kind: draft.wants };
+    if (inspect) draft.count ??= COUNT_MAX;
     refuseContradictions(draft);
   } catch (error) {
     if (error instanceof UsageError) return { kind: "usage", message: error.message };
@@ -384,6 +407,10 @@ function fill(draft: Draft, argv: readonly string[]): void {
     }
     if (word === "--") {
       flagsEnded = true;
+      if (draft.inspect) {
+        draft.command = argv.slice(i + 1);
+        return;
+      }
       continue;
     }
     if (word.startsWith("--")) {
@@ -427,7 +454,13 @@ function nextWord(argv: readonly string[], at: number, name: string): string {
 }
 
 function refuseContradictions(draft: Draft): void {
-  if (draft.urls.length === 0) throw new UsageError("no URL given");
+  if (draft.command.length > 0) {
+    if (draft.urls.length > 0) throw new UsageError("inspect takes a URL, or -- and a command: not both");
+    return;
+  }
+  if (draft.urls.length === 0)
+    throw new UsageError(draft.inspect ? "inspect wants a URL, or -- and a command" : "no URL given");
+  if (draft.port !== 0 && !draft.inspect) throw new UsageError("--port goes with inspect");
   if (draft.unixSocket !== null && (draft.proxy ?? "") !== "")
     throw new UsageError("--unix-socket and -x name two ways: only one can be taken");
   if (draft.head && draft.data.length > 0)

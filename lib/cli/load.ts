@@ -5,7 +5,8 @@
  */
 
 import type { Clock } from "../clock.ts";
-import { formatBytes, formatMs, plural, printable } from "./format.ts";
+import { formatBytes, formatMs, type Glyphs, plural, printable, UNICODE_GLYPHS } from "./format.ts";
+import { renderHistogram } from "./histogram.ts";
 import { withoutCredentials } from "./target.ts";
 
 /** One exchange, told after the last byte. */
@@ -41,11 +42,13 @@ export interface LoadOptions {
   readonly clock: Clock;
   /** No further request begins once it is aborted; what an abort cuts off counts neither as answered nor as failed. */
   readonly signal: AbortSignal;
+  /** Told of each end: an answer, or a failure. */
+  readonly ended?: (answered: boolean) => void;
 }
 
 /** Sends `count` requests, at most `concurrency` at a time. Resolves when the last one has ended; never rejects. */
 export async function runLoad(send: () => Promise<LoadAnswer>, options: LoadOptions): Promise<LoadResult> {
-  const { count, concurrency, clock, signal } = options;
+  const { count, concurrency, clock, signal, ended } = options;
   const latencies = new Float64Array(count);
   const statuses = new Map<number, number>();
   const failures = new Map<string, LoadFailure>();
@@ -65,6 +68,7 @@ export async function runLoad(send: () => Promise<LoadAnswer>, options: LoadOpti
         statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
         if (answer.reused) reused++;
         bytes += answer.bytes;
+        ended?.(true);
       } catch (error) {
         if (signal.aborted) return;
         firstFailure ??= { error };
@@ -72,6 +76,7 @@ export async function runLoad(send: () => Promise<LoadAnswer>, options: LoadOpti
         const known = failures.get(kind);
         if (known === undefined) failures.set(kind, { count: 1, example: messageOf(error) });
         else known.count++;
+        ended?.(false);
       }
     }
   };
@@ -106,6 +111,9 @@ function messageOf(error: unknown): string {
   return printable(withoutCredentials(error instanceof Error ? error.message : String(error)));
 }
 
+/** A picture fits where it is read later. */
+const COLUMNS = 80;
+
 /** The value below which `share` of the sorted ones lie (nearest rank). */
 export function percentile(sorted: Float64Array, share: number): number {
   if (sorted.length === 0) return Number.NaN;
@@ -117,7 +125,7 @@ export function percentile(sorted: Float64Array, share: number): number {
  *
  * @param dialed connections that were made, as the transport's trace counted them
  */
-export function renderLoad(result: LoadResult, dialed: number): string {
+export function renderLoad(result: LoadResult, dialed: number, glyphs: Glyphs = UNICODE_GLYPHS): string {
   const { asked, concurrency, elapsedMs, latencies, statuses, failures, reused, bytes } = result;
   const answered = latencies.length;
   const rate = elapsedMs > 0 ? Math.round((answered * 1000) / elapsedMs) : 0;
@@ -138,5 +146,6 @@ export function renderLoad(result: LoadResult, dialed: number): string {
     rows.push(["latency", `p50 ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, max ${at(1)}`]);
   }
   rows.push(["received", `${formatBytes(bytes)} of bodies`]);
-  return rows.map(([name, text]) => `${name.padEnd(13)}${text}\n`).join("");
+  const lines = rows.map(([name, text]) => name.padEnd(13) + text);
+  return [...lines, ...renderHistogram(latencies, COLUMNS, glyphs)].map((line) => `${line}\n`).join("");
 }

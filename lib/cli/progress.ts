@@ -77,7 +77,8 @@ export function progressLine(
   return `${percent}${bar}${told}`.slice(0, columns - 1);
 }
 
-function formatLeft(seconds: number): string {
+/** `3 s`, `2 min 5 s`, `1 h 0 min`. */
+export function formatLeft(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds));
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;

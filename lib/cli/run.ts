@@ -13,6 +13,7 @@ import {
   type CallOptions,
   Client,
   environmentProxy,
+  type Inspector,
   Request,
   type Response,
   Transport,
@@ -27,7 +28,9 @@ import { type ExitKind, exitCode, exitKindOf } from "./exit-codes.ts";
 import { type Glyphs, glyphsFor, printable } from "./format.ts";
 import { helpText, USAGE } from "./help.ts";
 import { headersOf, InputError, methodOf, readCertificates, readData } from "./input.ts";
+import { runInspected } from "./inspect.ts";
 import { renderLoad, runLoad } from "./load.ts";
+import { LoadProgress } from "./load-progress.ts";
 import { Output, OutputError } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { targetOf, withoutCredentials } from "./target.ts";
@@ -69,6 +72,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     case "version":
       return await printed(`persistconn ${VERSION}\n`, io);
     case "run":
+      if (parsed.options.command.length > 0) return await inspected(parsed.options, io);
       return await new Run(parsed.options, io).run();
   }
 }
@@ -83,6 +87,15 @@ async function printed(text: string, io: Io): Promise<number> {
   } catch (error) {
     io.stderr.write(`persistconn: ${(error as Error).message}\n`); // write and close throw OutputError alone
     return exitCode("output");
+  }
+}
+
+async function inspected({ command, port }: Options, io: Io): Promise<number> {
+  try {
+    return await runInspected(command, port, io);
+  } catch (error) {
+    io.stderr.write(`persistconn: ${printable((error as Error).message)}\n`); // spawn fails with system errors
+    return exitCode("usage");
   }
 }
 
@@ -198,22 +211,42 @@ class Run {
   }
 
   async #load(client: Client, transport: Transport, request: Request, count: number): Promise<number> {
-    const { concurrency, fail } = this.#options;
+    const { concurrency, fail, inspect, silent } = this.#options;
     const send = async () => {
       const response = await client.do(request, this.#call());
       let bytes = 0;
       for await (const chunk of response) bytes += chunk.length;
       return { status: response.status, reused: response.connection?.reused ?? false, bytes };
     };
-    const result = await runLoad(send, { count, concurrency, clock: this.#io.clock, signal: this.#stop.signal });
+    const { stderr, clock } = this.#io;
+    await using inspector = inspect ? await this.#serve(transport) : null;
+    const columns = stderr.isTTY === true ? columnsOf(stderr) : null;
+    const progress = silent ? null : new LoadProgress(stderr, clock, count, columns, this.#glyphs);
+    const ended = (answered: boolean) => progress?.add(answered);
+    const result = await runLoad(send, { count, concurrency, clock, signal: this.#stop.signal, ended });
+    progress?.end();
     if (!this.#stdout.gone) {
-      await this.#stdout.write(renderLoad(result, transport.stats().dialed));
-      await this.#stdout.close();
+      await this.#stdout.write(renderLoad(result, transport.stats().dialed, this.#glyphs));
+      if (inspector === null) await this.#stdout.close();
     }
-    if (this.#io.signal.aborted) return exitCode("interrupted");
+    const interrupted = this.#io.signal.aborted;
+    if (inspector !== null && !this.#stop.signal.aborted) {
+      if (!silent) stderr.write("persistconn: done; the page stays until Ctrl-C\n");
+      await new Promise<void>((resolve) => {
+        this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+    if (inspector !== null && !this.#stdout.gone) await this.#stdout.close();
+    if (interrupted && inspector === null) return exitCode("interrupted");
     if (result.firstFailure !== null) return exitCode(exitKindOf(result.firstFailure.error));
     const refused = fail && [...result.statuses.keys()].some((status) => status >= 400);
     return exitCode(refused ? "httpStatus" : "ok");
+  }
+
+  async #serve(transport: Transport): Promise<Inspector> {
+    const inspector = await transport.serveInspector({ port: this.#options.port, keepAlive: true });
+    this.#io.stderr.write(`persistconn: inspect it at ${inspector.url}\n`);
+    return inspector;
   }
 
   async #requests(): Promise<Request[]> {
