@@ -78,6 +78,16 @@ describe("parseArgs()", () => {
     expect(options(...argv, URL1).data).toEqual(expected);
   });
 
+  test("takes the word inspect for a live view: of a load without an end, or of a command", () => {
+    expect(options("inspect", "-c", "8", URL1)).toMatchObject({ inspect: true, count: 1_000_000, concurrency: 8 });
+    expect(options("inspect", "-n", "5", "--port", "4711", URL1)).toMatchObject({ count: 5, port: 4711, urls: [URL1] });
+    expect(options("inspect", "--port=80", "--", "node", "-v", "x.js", "--", "y")).toMatchObject({
+      port: 80,
+      command: ["node", "-v", "x.js", "--", "y"],
+    });
+    expect(options(URL1, "inspect")).toMatchObject({ inspect: false, urls: [URL1, "inspect"] });
+  });
+
   const wrong: [string[], string][] = [
     [[], "no URL given"],
     [["--nope", URL1], "unknown option --nope"],
@@ -95,6 +105,12 @@ describe("parseArgs()", () => {
     [["-n", "1.5", URL1], "-n wants a whole number above 0"],
     [["-n", "5", "-c", "x", URL1], "-c wants a whole number above 0"],
     [["-c", "5", URL1], "-c needs -n"],
+    [["--port", "80", URL1], "--port goes with inspect"],
+    [["inspect", "--port", "65536", URL1], "--port wants a port, 1 to 65535"],
+    [["inspect"], "inspect wants a URL, or -- and a command"],
+    [["inspect", "--"], "inspect wants a URL, or -- and a command"],
+    [["inspect", URL1, "--", "node"], "inspect takes a URL, or -- and a command: not both"],
+    [["inspect", URL1, URL1], "-n takes one URL"],
     [["-n", "5", URL1, URL1], "-n takes one URL"],
     [["-n", "5", "-o", "f", URL1], "-n prints a summary: -i and -o have no place beside it"],
     [["-m", "soon", URL1], "--timeout wants seconds (2, 0.5, 2s) or milliseconds (500ms)"],

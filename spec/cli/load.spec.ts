@@ -1,6 +1,7 @@
 /** Many requests by a few workers. */
 
 import { describe, expect, test } from "vitest";
+import { ASCII_GLYPHS } from "../../lib/cli/format.ts";
 import { failureKind, type LoadAnswer, percentile, renderLoad, runLoad } from "../../lib/cli/load.ts";
 import { DialError, TimeoutError } from "../../lib/errors.ts";
 import { StandingClock } from "./standing-clock.ts";
@@ -62,6 +63,29 @@ describe("runLoad()", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  test("runLoad() tells of each end, and renderLoad() ends with how the latencies are spread", async () => {
+    const clock = new StandingClock();
+    const told: boolean[] = [];
+    let n = 0;
+    const send = async () => {
+      clock.time += n < 45 ? 1 : 30;
+      if (n++ === 3) throw new Error("lost");
+      return ANSWER;
+    };
+    const ended = (answered: boolean) => told.push(answered);
+    const result = await runLoad(send, { count: 50, concurrency: 1, clock, signal: NEVER, ended });
+    expect(told).toEqual(Array.from({ length: 50 }, (_, i) => i !== 3));
+    expect(renderLoad(result, 1, ASCII_GLYPHS).split("\n").slice(-7)).toEqual([
+      expect.stringMatching(/^up to {12}1 ms {2}44 {2}89\.8 % {2}#{46}$/),
+      expect.stringMatching(/^ {17}2 ms {3}0 {3}0\.0 %$/),
+      expect.stringMatching(/^ {17}5 ms {3}0 {3}0\.0 %$/),
+      expect.stringMatching(/^ {16}10 ms {3}0 {3}0\.0 %$/),
+      expect.stringMatching(/^ {16}20 ms {3}0 {3}0\.0 %$/),
+      expect.stringMatching(/^ {16}50 ms {3}5 {2}10\.2 % {2}#{5}$/),
+      "",
+    ]);
   });
 
   test("runLoad() stops at an abort, which is no failure of a request", async () => {

@@ -115,6 +115,8 @@ function section(id) {
   box.addEventListener("pointerleave", quiet);
   box.addEventListener("focusin", (e) => { if (!e.target.matches(":focus-visible")) return; const at = e.target.getBoundingClientRect(); tell(id, known, e.target, { x: at.left + 80, top: at.top, bottom: at.bottom }); });
   box.addEventListener("focusout", quiet);
+  // Held, or held no more: at once, and not when something changes.
+  for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) box.addEventListener(name, () => requestAnimationFrame(() => { if (known.told) fill(known, known.told); }));
   box.addEventListener("keydown", (e) => {
     const to = e.key === "ArrowDown" ? e.target.nextElementSibling : e.key === "ArrowUp" ? e.target.previousElementSibling : null;
     if (e.key === "Escape") quiet();
@@ -141,7 +143,9 @@ function tell(id, known, row, at) {
 
 const FIGURES = [["busy", "busy"], ["idle", "idle"], ["dialing", "dialing"], ["waiting", "waiting"], ["calls", "calls"], ["dialed", "dialed"], ["dialsFailed", "dials failed"], ["retries", "retries"], ["handedOver", "handed over"]];
 const counted = (n, more) => (more > 0 ? n + " shown, " + more + " more" : String(n));
-function fill(known, { name, view, calls, rows: changed, alone }) {
+function fill(known, told) {
+  const { name, view, calls, rows: changed, alone } = told;
+  known.told = told;
   known.title.hidden = alone;
   set(known.title, name);
   rows(known.figures, FIGURES, ([key]) => key, ([, word]) => { const box = make("div"); box.append(make("dt", "", word), make("dd")); return box; }, (box, [key]) => set(box.lastChild, String(view.figures[key])));
