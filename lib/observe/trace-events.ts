@@ -3,8 +3,9 @@
  * exchanges, idle times), one of its write loop and one of its read loop; above them each call, from its start to its end.
  * Pure.
  *
- * Every slice that begins ends: what was still under way ends with the recording. The slices of a lane do not overlap, and
- * stand in the order of their times.
+ * A slice of a lane is one event with its length, which no reader can pair wrongly: DevTools' own pairs begins and ends of
+ * all lanes on one stack. What was still under way ends with the recording. The slices of a lane do not overlap, and stand
+ * in the order of their times.
  *
  * The format: "Trace Event Format", Google, 2016; `ts` is in microseconds.
  */
@@ -15,9 +16,11 @@ import { CLOSE_WORDS, errorWords, explain } from "./words.ts";
 export interface TraceFileEvent {
   readonly name: string;
   readonly cat: string;
-  /** B and E: a slice of a lane; b and e: a call; i: an instant; M: names. */
-  readonly ph: "B" | "E" | "b" | "e" | "i" | "M";
+  /** X: a slice of a lane; b and e: a call; i: an instant; M: names. */
+  readonly ph: "X" | "b" | "e" | "i" | "M";
   readonly ts: number;
+  /** Of a slice: how long it is, in microseconds. */
+  readonly dur?: number;
   readonly pid: number;
   readonly tid: number;
   /** Which call, of b and e. */
@@ -51,8 +54,7 @@ class Lane {
 
   slice(name: string, from: number, to: number, args: Readonly<Record<string, unknown>>): void {
     const begin = this.#after(from);
-    this.#push({ name, ph: "B", ts: begin, args });
-    this.#push({ name, ph: "E", ts: this.#after(to) });
+    this.#push({ name, ph: "X", ts: begin, dur: this.#after(to) - begin, args });
   }
 
   instant(name: string, at: number): void {
@@ -64,7 +66,7 @@ class Lane {
     return this.#at;
   }
 
-  #push(event: Pick<TraceFileEvent, "name" | "ph" | "ts" | "s" | "args">): void {
+  #push(event: Pick<TraceFileEvent, "name" | "ph" | "ts" | "dur" | "s" | "args">): void {
     this.events.push({ cat: this.#cat, pid: PID, tid: this.#tid, ...event });
   }
 }
