@@ -5,47 +5,7 @@
  * Never: takes a text of the data as anything but text; asks the network for anything.
  */
 
-/** For the script of every page: elements, times in words, and the tip beside what it explains. */
-export const COMMON_SCRIPT = `
-"use strict";
-const byId = (id) => document.getElementById(id);
-const make = (name, className, text) => {
-  const el = document.createElement(name);
-  if (className) el.className = className;
-  if (text !== undefined) el.textContent = text;
-  return el;
-};
-const ms = (n, step) => {
-  if (n >= 60000 && !(step < 100)) return (n / 60000).toFixed(1) + " min";
-  if (n >= 1000 && !(step < 1)) return (n / 1000).toFixed(step < 10 ? 3 : 2) + " s";
-  return n.toFixed(step === undefined ? (n >= 100 ? 1 : 2) : step >= 1 ? 0 : Math.min(4, Math.ceil(-Math.log10(step)))) + " ms";
-};
-const tip = byId("tip");
-// at: what it stands beside, a point or the box of an element
-const explain = (told, at) => {
-  const [title, lines, steps] = told;
-  tip.replaceChildren(make("b", "", title));
-  for (const line of lines) tip.append(make("div", "", line));
-  if (steps && steps.length > 0) {
-    const list = make("ol");
-    for (const [when, text] of steps.slice(0, 24)) {
-      const item = make("li");
-      item.append(make("span", "", when), make("span", "", text));
-      list.append(item);
-    }
-    if (steps.length > 24) list.append(make("li", "dim", "and " + (steps.length - 24) + " more"));
-    tip.append(list);
-  }
-  tip.hidden = false;
-  const wide = document.documentElement.clientWidth, high = innerHeight, gap = 14;
-  const left = Math.max(8, Math.min(at.x + gap, wide - tip.offsetWidth - 8));
-  const below = at.bottom + gap, above = at.top - gap - tip.offsetHeight;
-  const top = below + tip.offsetHeight <= high - 8 || above < 8 ? Math.min(below, high - tip.offsetHeight - 8) : above;
-  tip.style.left = left + "px";
-  tip.style.top = Math.max(8, top) + "px";
-};
-const hush = () => { tip.hidden = true; };
-`;
+import { COMMON_SCRIPT } from "./page-common.ts";
 
 export const PAGE_SCRIPT = `${COMMON_SCRIPT}
 const data = JSON.parse(byId("data").textContent);

@@ -6,8 +6,7 @@
  */
 
 import type { CloseReason } from "../../errors.ts";
-import { COMMON_SCRIPT } from "../page-script.ts";
-import { COMMON_STYLE } from "../page-style.ts";
+import { COMMON_SCRIPT, COMMON_STYLE } from "../page-common.ts";
 import { CLOSE_WORDS } from "../words.ts";
 
 /** @param nonce for its one style and its one script, new with each answer */
