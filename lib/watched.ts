@@ -10,7 +10,7 @@ import type { CloseReason } from "./errors.ts";
 import type { TraceOption } from "./trace.ts";
 
 /** What one key of the pool holds. */
-export interface PoolView {
+interface PoolView {
   /** The way as people may see it: `|http|a.example:80`. */
   readonly key: string;
   readonly waiting: number;

@@ -5,13 +5,20 @@
 
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import type { Io } from "./run.ts";
+
+/** What it needs of the process. */
+interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stderr: { readonly isTTY?: boolean };
+  /** Aborted by SIGINT. */
+  readonly signal: AbortSignal;
+}
 
 /** Beside this file: as source in the specs, built elsewhere. */
 const PRELOAD = new URL(`./inspect-preload${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
 
 /** Resolves with the program's exit code, or 128 and its signal's number. @throws (rejects) it cannot be started */
-export async function runInspected(command: readonly string[], port: number, io: Io): Promise<number> {
+export async function runInspected(command: readonly string[], port: number, io: Surroundings): Promise<number> {
   const [file = "", ...args] = command;
   const options = [io.env["NODE_OPTIONS"], `--import ${PRELOAD.href}`].filter((option) => option !== undefined);
   const env = { ...io.env, NODE_OPTIONS: options.join(" "), PERSISTCONN_INSPECT_PORT: String(port) };
