@@ -16,6 +16,7 @@ const CASES: [what: string, head: string, status: number][] = [
   ["who has the token", head(GET, HOST), 200],
   ["by the name of loopback", head(GET, `Host: localhost:${PORT}`), 200],
   ["a browser, its address bar", head(GET, HOST, "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate"), 200],
+  ["lines that may be there twice", head(GET, HOST, "Accept: text/html", "Accept: */*"), 200],
   ["the page itself", head(GET, HOST, `Origin: http://127.0.0.1:${PORT}`, "Sec-Fetch-Site: same-origin"), 200],
   ["no token", head("GET / HTTP/1.1", HOST), 404],
   ["a wrong token", head("GET /nope/ HTTP/1.1", HOST), 404],

@@ -303,10 +303,16 @@ describe("InspectorServer", () => {
     }
     expect(await ask(server.port, get(server, "events"))).toMatch(/^HTTP\/1\.1 503 /);
     expect(await ask(server.port, get(server))).toMatch(/^HTTP\/1\.1 200 /);
-    for (let i = 0; i < 16; i++) readers.push(new Reader(server.port));
-    await Promise.all(readers.slice(16).map(({ socket }) => socket.connecting && once(socket, "connect")));
-    expect(await ask(server.port, get(server))).toBe("");
-    readers.at(-1)!.socket.destroy();
+    // Until there is no room for who asks; a connection that has ended may stand for a moment longer.
+    for (;;) {
+      const idle = new Reader(server.port);
+      readers.push(idle);
+      if (idle.socket.connecting) await once(idle.socket, "connect");
+      if ((await ask(server.port, get(server))) === "") break;
+    }
+    expect(readers.length).toBeGreaterThan(16);
+    expect(readers.length).toBeLessThanOrEqual(33);
+    readers.at(-2)!.socket.destroy();
     for (;;) if ((await ask(server.port, get(server))) !== "") break; // the server hears of that when it hears of it
     await server.close();
     for (const reader of readers) {
