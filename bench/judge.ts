@@ -117,18 +117,20 @@ function verdict(of: Omit<Judged, "bound" | "verdict">, isVoid: boolean): Judged
   return { ...of, bound, verdict: holds ? "holds" : "misses" };
 }
 
-/** The last table of a run: one line a limit. */
+/** The last table of a run: one line for each limit that was measured. */
 export function judgement(judged: readonly Judged[]): string {
   const header = ["what must show", "scenario", "figure", "limit", "ours", "min–max", ""];
-  const lines = judged.map(({ row, scenario, what, base, bound, limit: at, ratio, verdict: said }) => [
-    row,
-    scenario,
-    what,
-    `${bound} ${at.toFixed(2)} × ${base}`,
-    ratio === null ? "" : ratio.median.toFixed(2),
-    ratio === null ? "" : `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
-    said,
-  ]);
+  const lines = judged
+    .filter(({ ratio }) => ratio !== null)
+    .map(({ row, scenario, what, base, bound, limit: at, ratio, verdict: said }) => [
+      row,
+      scenario,
+      what,
+      `${bound} ${at.toFixed(2)} × ${base}`,
+      ratio!.median.toFixed(2),
+      `${ratio!.min.toFixed(2)}–${ratio!.max.toFixed(2)}`,
+      said,
+    ]);
   const count = (of: Verdict) => judged.filter((each) => each.verdict === of).length;
   const said = (["holds", "misses", "void", "missing"] as const).map((of) => `${count(of)} ${of}`).join(", ");
   return `${table([header, ...lines])}\n  ${said}`;

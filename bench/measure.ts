@@ -36,6 +36,8 @@ export interface Entrant {
   readonly command: readonly string[];
   /** The same for a life of one request; the target is added as the last argument. */
   readonly coldCommand: readonly string[];
+  /** What its target has beside the scenario's. */
+  readonly target?: Partial<Target>;
 }
 
 export interface Setting {
@@ -90,7 +92,7 @@ export async function measure(
   const fresh = scenario.workers >= FRESH_FROM_WORKERS;
   const runners: Runner[] = entrants.map((entrant, index) => ({
     entrant,
-    target: makeTarget(scenario, setting, fresh ? index : null),
+    target: { ...makeTarget(scenario, setting, fresh ? index : null), ...entrant.target },
     child: null,
     rounds: [],
     count: 0,
@@ -197,6 +199,8 @@ export function makeTarget(scenario: Scenario, setting: Setting, spareIndex: num
     closes: ask === "close",
     resumes: ask === "close" && !scenario.noTickets,
     workers,
+    limited: false,
+    keepsIdle: false,
     persistconn: setting.persistconn,
   };
 }

@@ -22,7 +22,10 @@ const LENGTH = /\r\ncontent-length: *(\d+)/i;
 const CHUNKED = /\r\ntransfer-encoding: *chunked/i;
 const piece = Buffer.alloc(1024 * 1024, "x");
 const replies = new Map<string, Reply | null>();
-const held = new Set<() => void>();
+const held: (() => void)[] = [];
+/** Answers wait for "release". */
+let holding = false;
+let openConnections = 0;
 let requests = 0;
 let requestBodyBytes = 0;
 let refused = 0;
@@ -108,8 +111,8 @@ function serve(socket: Socket): void {
   const finish = () => {
     requests++;
     const [to, head] = [reply!, isHead];
-    if (to.delayMs > 0) setTimeout(answer, to.delayMs, to, head);
-    else if (to.hold) held.add(() => answer(to, head));
+    if (holding) held.push(() => answer(to, head));
+    else if (to.delayMs > 0) setTimeout(answer, to.delayMs, to, head);
     else answer(to, head);
   };
   const refuse = () => {
@@ -118,6 +121,8 @@ function serve(socket: Socket): void {
   };
 
   connections++;
+  openConnections++;
+  socket.on("close", () => openConnections--);
   if (socket instanceof TLSSocket) {
     handshakes++;
     if (socket.isSessionReused()) resumed++;
@@ -219,9 +224,10 @@ async function spareAddresses(): Promise<{ host: string; port: number }[]> {
 }
 
 serveLines((order: ResponderOrder): ResponderStats => {
-  if (order.op === "release") {
-    for (const answer of held) answer();
-    held.clear();
+  if (order.op === "hold") holding = true;
+  else if (order.op === "release") {
+    holding = false;
+    for (const answer of held.splice(0)) answer();
   }
   const { user, system } = process.cpuUsage();
   return {
@@ -231,7 +237,8 @@ serveLines((order: ResponderOrder): ResponderStats => {
     connections,
     handshakes,
     resumed,
-    held: held.size,
+    held: held.length,
+    openConnections,
     userUs: user,
     sysUs: system,
     wallMs: performance.now(),

@@ -128,7 +128,7 @@ export async function open(target: Target): Promise<Contestant> {
     });
   }
   return {
-    run(count, times) {
+    run(count, times, workers = sockets.length) {
       return new Promise((resolve, reject) => {
         let started = 0;
         let finished = 0;
@@ -147,7 +147,7 @@ export async function open(target: Target): Promise<Contestant> {
             }
           };
         }
-        for (const socket of sockets) {
+        for (const socket of sockets.slice(0, workers)) {
           if (started === count) break;
           started++;
           socket.send();

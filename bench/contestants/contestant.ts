@@ -6,12 +6,13 @@ import type { Target } from "../support/protocol.ts";
 
 export interface Contestant {
   /**
-   * Sends `count` requests, `target.workers` at once, and checks the length of each answer.
+   * Sends `count` requests, `workers` at once, and checks the length of each answer.
    *
+   * @param workers as many as the target says, unless it is given
    * @param times takes how long each request took, in ms: from the end of the one before it, of the same worker
    * @throws when an answer has another length than the target says
    */
-  run(count: number, times: Float64Array): Promise<void>;
+  run(count: number, times: Float64Array, workers?: number): Promise<void>;
   /** Gives the connections up. Only what growth is measured with has it; other processes just exit. */
   close?(): void;
 }
@@ -63,7 +64,7 @@ export function bytesOfJson(value: unknown): number {
 export function awaiting(target: Target, send: () => Promise<number>, close?: () => void): Contestant {
   const expected = target.method === "HEAD" ? 0 : target.responseBytes;
   return {
-    async run(count, times) {
+    async run(count, times, workers = target.workers) {
       let started = 0;
       const work = async () => {
         let last = performance.now();
@@ -76,7 +77,7 @@ export function awaiting(target: Target, send: () => Promise<number>, close?: ()
           last = now;
         }
       };
-      await Promise.all(Array.from({ length: Math.min(target.workers, count) }, work));
+      await Promise.all(Array.from({ length: Math.min(workers, count) }, work));
     },
     ...(close === undefined ? {} : { close }),
   };

@@ -25,6 +25,7 @@ export function makeTransport({ Transport, unixDialer }: Ours, target: Target, m
   const kept = target.workers > 256 ? { maxIdleConnsPerHost: target.workers, maxIdleConns: target.workers } : {};
   return new Transport({
     ...kept,
+    ...(target.limited ? { maxConnsPerHost: target.workers, poolTimeout: 600_000 } : {}),
     ...(target.socketPath === "" ? {} : { dial: unixDialer(target.socketPath) }),
     ...(target.extra === "timeouts" ? TIMEOUTS : {}),
     // Every group of events, and a listener that does nothing with them.

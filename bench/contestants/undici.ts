@@ -52,6 +52,7 @@ export interface Undici {
 export function makePool({ Pool }: Undici, target: Target): Dispatcher {
   return new Pool(new URL(target.url).origin, {
     connections: target.workers,
+    ...(target.keepsIdle ? { keepAliveTimeout: 600_000, keepAliveMaxTimeout: 600_000 } : {}),
     ...(target.socketPath === "" ? {} : { socketPath: target.socketPath }),
     ...(target.extra === "timeouts" ? { connect: { timeout: LIMIT_MS } } : {}),
   });

@@ -33,8 +33,12 @@ export interface Target {
   readonly closes: boolean;
   /** Sessions are resumed where the contestant can. */
   readonly resumes: boolean;
-  /** Requests in flight at once. */
+  /** Requests in flight at once, and connections at most where the contestant takes such a limit. */
   readonly workers: number;
+  /** Ours is told not to open more connections than workers either; the others always are. */
+  readonly limited: boolean;
+  /** Idle connections are kept for ten minutes by whoever would close them before. */
+  readonly keepsIdle: boolean;
   /** file: URL of our built entry point. */
   readonly persistconn: string;
 }
@@ -68,7 +72,8 @@ export interface ColdWindow {
   readonly processUs: number;
 }
 
-export type ResponderOrder = { readonly op: "stats" } | { readonly op: "release" };
+/** "hold": answers wait from now on, for "release"; each is answered with the counters. */
+export type ResponderOrder = { readonly op: "stats" | "hold" | "release" };
 
 /** What the responder has done since it started. */
 export interface ResponderStats {
@@ -82,6 +87,8 @@ export interface ResponderStats {
   readonly resumed: number;
   /** Answers that wait for "release". */
   readonly held: number;
+  /** Connections that are open now. */
+  readonly openConnections: number;
   readonly userUs: number;
   readonly sysUs: number;
   readonly wallMs: number;

@@ -8,7 +8,6 @@
  *   redirect  a 302 to `/BYTES`
  *   close     the connection is closed behind it
  *   dMS       MS milliseconds later
- *   hold      when the bench says so
  *
  * A head as servers in front of JSON APIs send it; nothing in it changes from one answer to the next, so that each
  * contestant parses exactly the same bytes.
@@ -25,7 +24,6 @@ export interface Reply {
   readonly streamedBytes: number;
   readonly close: boolean;
   readonly delayMs: number;
-  readonly hold: boolean;
 }
 
 const FIELDS = [
@@ -46,7 +44,7 @@ export function makeReply(path: string): Reply | null {
   if (digits === undefined) return null;
   const bodyBytes = Number(digits);
   const framing = ask === "chunked" ? "Transfer-Encoding: chunked" : `Content-Length: ${bodyBytes}`;
-  const plain = { streamedBytes: 0, close: false, delayMs: 0, hold: false };
+  const plain = { streamedBytes: 0, close: false, delayMs: 0 };
   switch (ask) {
     case "":
     case "chunked":
@@ -80,8 +78,6 @@ export function makeReply(path: string): Reply | null {
         ...whole(makeHead("200 OK", [...FIELDS, framing]), Buffer.alloc(bodyBytes, "x")),
         delayMs: Number(number),
       };
-    case "hold":
-      return { ...whole(makeHead("200 OK", [...FIELDS, framing]), Buffer.alloc(bodyBytes, "x")), hold: true };
     default:
       return null;
   }
@@ -92,7 +88,7 @@ function makeHead(status: string, fields: readonly string[]): Buffer {
 }
 
 function whole(head: Buffer, body: Buffer): Reply {
-  return { bytes: Buffer.concat([head, body]), head, streamedBytes: 0, close: false, delayMs: 0, hold: false };
+  return { bytes: Buffer.concat([head, body]), head, streamedBytes: 0, close: false, delayMs: 0 };
 }
 
 function chunked(bytes: number): Buffer {
