@@ -309,18 +309,17 @@ class Growth {
   }
 
   async fields(): Promise<object[]> {
-    return this.#series("fields", "header fields of the response", this.#scale.fields, "log", (fields) => ({
+    return this.#series("fields", "header fields of the response", this.#scale.fields, "log", (fields): Scenario => ({
       ...PLAIN,
       name: `${fields} fields`,
       title: `GET 2 KiB with ${fields} header fields`,
-      // The table of asks names the one that the scenarios use; the responder makes any number.
-      ask: `f${fields}` as "f35",
+      ask: `f${fields}`,
       workers: 64,
     }));
   }
 
   async sizes(): Promise<object[]> {
-    return this.#series("sizes", "body bytes", this.#scale.sizes, "symlog", (size) => ({
+    return this.#series("sizes", "body bytes", this.#scale.sizes, "symlog", (size): Scenario => ({
       ...PLAIN,
       name: `${size} bytes`,
       title: `GET ${bytes(size)}`,

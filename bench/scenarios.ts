@@ -19,7 +19,7 @@ export interface Scenario {
   readonly requestBytes: number;
   readonly responseBytes: number;
   /** What the path asks of the responder beside the length: see support/reply.ts. */
-  readonly ask: "" | "f35" | "chunked" | "json" | "redirect" | "close";
+  readonly ask: "" | "chunked" | "json" | "redirect" | "close" | `f${number}` | `d${number}`;
   /** How the body is taken; "stream": as it comes, and a request body goes out as it is made. */
   readonly read: "bytes" | "json" | "stream";
   readonly extra: Extra;

@@ -3,7 +3,6 @@
  * before a reuse: all on), the URL as a string, the body taken with `bytes()`. Only with more workers than the pool keeps
  * idle connections (256) is it told to keep as many.
  */
-import type { TransportOptions } from "../../lib/index.ts";
 import type { Target } from "../support/protocol.ts";
 import { awaiting, bytesOfJson, type Contestant, countBytes, LIMIT_MS, pieces, requestBody } from "./contestant.ts";
 
@@ -21,7 +20,7 @@ const TIMEOUTS = {
   poolTimeout: LIMIT_MS,
 } as const;
 
-export function makeTransport({ Transport, unixDialer }: Ours, target: Target, more: TransportOptions = {}) {
+export function makeTransport({ Transport, unixDialer }: Ours, target: Target) {
   const kept = target.workers > 256 ? { maxIdleConnsPerHost: target.workers, maxIdleConns: target.workers } : {};
   return new Transport({
     ...kept,
@@ -30,24 +29,19 @@ export function makeTransport({ Transport, unixDialer }: Ours, target: Target, m
     ...(target.extra === "timeouts" ? TIMEOUTS : {}),
     // Every group of events, and a listener that does nothing with them.
     ...(target.extra === "hooks" ? { trace: () => {} } : {}),
-    ...more,
+    ...target.ownOptions?.transport,
   });
 }
 
 export async function open(target: Target): Promise<Contestant> {
   // The built file is not in the type program; its source is.
   const ours = (await import(target.persistconn)) as Ours;
-  return contestantOf(ours, target, {});
-}
-
-/** @param more options of the transport beyond the scenario's own */
-export function contestantOf(ours: Ours, target: Target, more: TransportOptions): Contestant {
-  const transport = makeTransport(ours, target, more);
+  const transport = makeTransport(ours, target);
   const client = new ours.Client({ transport });
   const { url, headers, method, read, extra } = target;
   const streams = read === "stream";
   const body = streams ? undefined : requestBody(target);
-  const fixed = { headers, ...(extra === "timeouts" ? { timeout: LIMIT_MS } : {}) };
+  const fixed = { headers, ...(extra === "timeouts" ? { timeout: LIMIT_MS } : {}), ...target.ownOptions?.call };
   const init = () => {
     if (extra === "signal") return { ...fixed, signal: new AbortController().signal };
     return fixed;

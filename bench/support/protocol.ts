@@ -41,6 +41,8 @@ export interface Target {
   readonly keepsIdle: boolean;
   /** file: URL of our built entry point. */
   readonly persistconn: string;
+  /** Options of ours beyond the scenario's: of the transport, and of each call. */
+  readonly ownOptions?: { readonly transport?: object; readonly call?: object };
 }
 
 export type Order =
@@ -50,7 +52,8 @@ export type Order =
    * of `first`.
    */
   | { readonly op: "warm"; readonly millis: number; readonly requests: number; readonly first: number }
-  | { readonly op: "run"; readonly count: number };
+  /** `repeat` times, one after the other, each with a new start of all workers; once where it is left out. */
+  | { readonly op: "run"; readonly count: number; readonly repeat?: number };
 
 /** CPU and time of one measured window; CPU is user + sys of the whole process. */
 export interface Window {
