@@ -309,23 +309,35 @@ class Growth {
   }
 
   async fields(): Promise<object[]> {
-    return this.#series("fields", "header fields of the response", this.#scale.fields, "log", (fields): Scenario => ({
-      ...PLAIN,
-      name: `${fields} fields`,
-      title: `GET 2 KiB with ${fields} header fields`,
-      ask: `f${fields}`,
-      workers: 64,
-    }));
+    return this.#series(
+      "fields",
+      "header fields of the response",
+      this.#scale.fields,
+      "log",
+      (fields): Scenario => ({
+        ...PLAIN,
+        name: `${fields} fields`,
+        title: `GET 2 KiB with ${fields} header fields`,
+        ask: `f${fields}`,
+        workers: 64,
+      }),
+    );
   }
 
   async sizes(): Promise<object[]> {
-    return this.#series("sizes", "body bytes", this.#scale.sizes, "symlog", (size): Scenario => ({
-      ...PLAIN,
-      name: `${size} bytes`,
-      title: `GET ${bytes(size)}`,
-      responseBytes: size,
-      workers: 8,
-    }));
+    return this.#series(
+      "sizes",
+      "body bytes",
+      this.#scale.sizes,
+      "symlog",
+      (size): Scenario => ({
+        ...PLAIN,
+        name: `${size} bytes`,
+        title: `GET ${bytes(size)}`,
+        responseBytes: size,
+        workers: 8,
+      }),
+    );
   }
 
   async #series(

@@ -74,7 +74,15 @@ class Tuning {
         ]);
       }
     }
-    const header = ["server takes", "`maxConnsPerHost`", "requests/s", "p50 ms", "p99 ms", "CPU µs/req", "server's core"];
+    const header = [
+      "server takes",
+      "`maxConnsPerHost`",
+      "requests/s",
+      "p50 ms",
+      "p99 ms",
+      "CPU µs/req",
+      "server's core",
+    ];
     return markdown([header, ...lines]);
   }
 

@@ -25,6 +25,7 @@ const [distGiven = "", rounds = "5", millis = "100"] = process.argv.slice(2);
 export const dist = distGiven;
 
 const { measure, do_not_optimize: keep } = await peer<Mitata>("mitata");
+
 export { keep };
 
 /** A module of our built code; the caller says which source it is of. */

@@ -2,7 +2,7 @@
  * Header fields of a response, from pairs as received to the value of one: made and asked once, which is what most calls
  * do, and asked again.
  */
-import type { headersOver as overOf, PairLines as LinesOf } from "../../lib/message/headers.ts";
+import type { PairLines as LinesOf, headersOver as overOf } from "../../lib/message/headers.ts";
 import { compare, ours } from "./compare.ts";
 
 const { headersOver, PairLines } = await ours<{ headersOver: typeof overOf; PairLines: typeof LinesOf }>(

@@ -15,7 +15,10 @@ const LIMITS = { headBytesMax: 256 * 1024, headerCountMax: 1_000, informationMax
 function nodeParser(): ((bytes: Buffer) => number) | null {
   interface Internal {
     readonly HTTPParser: {
-      new (): Record<number, unknown> & { initialize(type: number, resource: object): void; execute(b: Buffer): unknown };
+      new (): Record<number, unknown> & {
+        initialize(type: number, resource: object): void;
+        execute(b: Buffer): unknown;
+      };
       readonly RESPONSE: number;
       readonly kOnHeadersComplete: number;
       readonly kOnBody: number;
@@ -27,7 +30,14 @@ function nodeParser(): ((bytes: Buffer) => number) | null {
     const parser = new HTTPParser();
     let status = 0;
     parser.initialize(HTTPParser.RESPONSE, {});
-    parser[HTTPParser.kOnHeadersComplete] = (_1: number, _2: number, fields: string[], _3: number, _4: string, s: number) => {
+    parser[HTTPParser.kOnHeadersComplete] = (
+      _1: number,
+      _2: number,
+      fields: string[],
+      _3: number,
+      _4: string,
+      s: number,
+    ) => {
       keep(fields);
       status = s;
     };

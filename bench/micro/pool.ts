@@ -14,7 +14,10 @@ for (const keys of [1, 10_000]) {
     stacks.set(name, [{}]);
   }
   let at = 0;
-  const next = () => names[(at += 7_919) % keys]!;
+  const next = () => {
+    at = (at + 7_919) % keys;
+    return names[at]!;
+  };
   await compare(`pool: get and put, ${keys.toLocaleString("en")} ${keys === 1 ? "key" : "keys"}`, {
     persistconn: () => rig.put(rig.get(next())),
     "Map of stacks": () => {

@@ -3,7 +3,7 @@
  * without them (every field checked), and a join that checks nothing.
  */
 import type { HeadWriter as WriterOf } from "../../lib/wire/head-writer.ts";
-import type { OutgoingHead, writeHead as writeOf, WriterOptions } from "../../lib/wire/request-writer.ts";
+import type { OutgoingHead, WriterOptions, writeHead as writeOf } from "../../lib/wire/request-writer.ts";
 import { compare, ours } from "./compare.ts";
 
 const { HeadWriter } = await ours<{ HeadWriter: typeof WriterOf }>("wire/head-writer.js");
