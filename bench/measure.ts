@@ -83,11 +83,16 @@ interface Runner {
   failure: string | null;
 }
 
+/**
+ * @param kept processes by contestant, which serve scenario after scenario: for a look at whether everything runs, where
+ *   starting them would take most of the time. Whoever gives it closes them.
+ */
 export async function measure(
   scenario: Scenario,
   entrants: readonly Entrant[],
   setting: Setting,
   settings: Settings,
+  kept: Map<string, Child> | null = null,
 ): Promise<Result[]> {
   const fresh = scenario.workers >= FRESH_FROM_WORKERS;
   const runners: Runner[] = entrants.map((entrant, index) => ({
@@ -105,25 +110,26 @@ export async function measure(
     } catch (error) {
       runner.failure = error instanceof Error ? error.message : String(error);
       runner.child?.kill();
+      kept?.delete(runner.entrant.name);
     }
   };
   const end = async (runner: Runner) => {
-    await runner.child?.close();
+    if (kept === null || runner.failure !== null) await runner.child?.close();
     runner.child = null;
   };
 
   try {
     if (!fresh && settings.openAtOnce) {
-      await Promise.all(runners.map((runner) => attempt(runner, () => open(runner, setting, settings))));
+      await Promise.all(runners.map((runner) => attempt(runner, () => open(runner, setting, settings, kept))));
     } else if (!fresh) {
-      for (const runner of runners) await attempt(runner, () => open(runner, setting, settings));
+      for (const runner of runners) await attempt(runner, () => open(runner, setting, settings, kept));
     }
     for (let round = 0; round < settings.rounds; round++) {
       // Each round begins with another contestant, so that none always follows the same neighbour.
       for (let i = 0; i < runners.length; i++) {
         const runner = runners[(i + round) % runners.length]!;
         await attempt(runner, async () => {
-          if (fresh) await open(runner, setting, settings);
+          if (fresh) await open(runner, setting, settings, kept);
           runner.rounds.push(await runRound(runner, setting.responder, settings));
           if (fresh) await end(runner);
         });
@@ -151,9 +157,17 @@ export function contestantEnvironment(certFile: string): NodeJS.ProcessEnv {
 }
 
 /** Starts a contestant's process, warms it up, and finds how many requests make a round. */
-async function open(runner: Runner, setting: Setting, settings: Settings): Promise<void> {
+async function open(
+  runner: Runner,
+  setting: Setting,
+  settings: Settings,
+  kept: Map<string, Child> | null,
+): Promise<void> {
   const { entrant, target } = runner;
-  const child = new Child(entrant.name, pinned(setting.core, entrant.command), contestantEnvironment(setting.certFile));
+  const child =
+    kept?.get(entrant.name) ??
+    new Child(entrant.name, pinned(setting.core, entrant.command), contestantEnvironment(setting.certFile));
+  kept?.set(entrant.name, child);
   runner.child = child;
   await child.ask({ op: "open", target } satisfies Order);
   const streams = target.read === "stream";
@@ -163,7 +177,7 @@ async function open(runner: Runner, setting: Setting, settings: Settings): Promi
     requests: streams ? 1 : settings.warmRequests,
     first: streams ? 1 : Math.min(64, settings.requestsMin),
   } satisfies Order);
-  const least = streams ? 1 : Math.max(settings.startPerWorker * target.workers, settings.requestsMin);
+  const least = streams ? 1 : Math.max(Math.min(2, settings.startPerWorker) * target.workers, settings.requestsMin);
   runner.count = Math.max(least, Math.round((last.count / last.wallMs) * settings.roundMs));
 }
 
@@ -211,7 +225,9 @@ async function runRound(runner: Runner, responder: Child, settings: Settings): P
   const run = (count: number) => child!.ask<Window>({ op: "run", count } satisfies Order); // open() came before
   if (target.read !== "stream") {
     const atStart = await stats();
-    const start = await run(settings.startPerWorker * target.workers);
+    // Thousands at once have all been dialled after one each; a second finds whom the first has left out.
+    const perWorker = Math.min(settings.startPerWorker, target.workers >= FRESH_FROM_WORKERS ? 2 : Infinity);
+    const start = await run(perWorker * target.workers);
     checkCounters(entrant.name, atStart, await stats(), start.count, target);
   }
   const before = await stats();

@@ -12,6 +12,7 @@ import { type Entrant, measure, type Result } from "./measure.ts";
 import { drawRun } from "./plots.ts";
 import { type ColdRow, coldTable, type Measured, overview, scenarioTable, summarize, summarizeCold } from "./report.ts";
 import { type ContestantName, defaultPlacement, SCENARIOS, type Scenario } from "./scenarios.ts";
+import type { Child } from "./support/child.ts";
 import { type Options, readOptions, USAGE } from "./support/options.ts";
 import { buildGo } from "./support/prepare.ts";
 import { benchDir, perform, print, Stage } from "./support/stage.ts";
@@ -27,16 +28,18 @@ async function main(options: Options, tempDir: string): Promise<number> {
   if (quick) print("quick: it only looks whether everything runs; the figures say nothing");
 
   const started = performance.now();
+  const kept = quick ? new Map<string, Child>() : null;
   const measured: (Measured & { readonly results: readonly Result[] })[] = [];
   for (const scenario of options.scenarios) {
     const placement = stage.machine.pin === null ? null : (options.placement ?? defaultPlacement(scenario));
     const results = await withResponder(stage, placement, (setting) =>
-      measure(scenario, taking(entrants, scenario), setting, settings),
+      measure(scenario, taking(entrants, scenario), setting, settings, kept),
     );
     const one = { scenario, placement, rows: summarize(results), results };
     measured.push(one);
     print(`\n${scenarioTable(one, settings.rounds)}`);
   }
+  await Promise.all([...(kept?.values() ?? [])].map((child) => child.close()));
   let cold: readonly ColdRow[] | null = null;
   let coldResults: readonly ColdResult[] = [];
   if (options.coldRounds > 0) {

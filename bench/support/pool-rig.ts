@@ -5,7 +5,7 @@
 import type { Pool as PoolOf } from "../../lib/pool/pool.ts";
 import type { PoolHooks, PoolLimits } from "../../lib/pool/pool-hooks.ts";
 import type { Slot } from "../../lib/pool/slot.ts";
-import type { WantConn as WantOf } from "../../lib/pool/want-conn.ts";
+import type { Waiter, WantConn as WantOf } from "../../lib/pool/want-conn.ts";
 
 const NO_LIMITS: PoolLimits = {
   maxConnsPerHost: 0,
@@ -22,8 +22,11 @@ export class PoolRig {
   readonly #turns: ((batch: number) => void)[] = [];
   #batch = 0;
   #given: Slot<number> | null = null;
-  readonly #onConn = (slot: Slot<number>): void => {
-    this.#given = slot;
+  readonly #waiter: Waiter<number> = {
+    given: (slot) => {
+      this.#given = slot;
+    },
+    refused: raise,
   };
 
   /** @param dist file: URL of the folder of our built code */
@@ -54,7 +57,7 @@ export class PoolRig {
   /** An idle connection of the key where there is one, else a new one. */
   get(key: string): Slot<number> {
     this.#given = null;
-    this.pool.get(new this.#Want(key, this.#onConn, raise, null));
+    this.pool.get(new this.#Want(key, this.#waiter, null));
     for (let slot = this.#dials.pop(); slot !== undefined; slot = this.#dials.pop()) this.pool.dialed(slot, 1);
     if (this.#turns.length > 0) {
       const batch = this.#batch++;
