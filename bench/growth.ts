@@ -292,7 +292,7 @@ class Growth {
       spreadNs.toFixed(0),
       bytes(bytesPerKey),
     ]);
-    print(table([["keys", "ns, one hot key", "ns, all in turn", "B a key"], ...lines]));
+    print(table([["keys", "CPU ns, one hot key", "CPU ns, all in turn", "B a key"], ...lines]));
     return points;
   }
 
