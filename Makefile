@@ -10,7 +10,7 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios tour mutants fuzz simulate canaries bench bench-quick interop articles leaks build new-user runtimes nightly fix clean
+.PHONY: help run test check spec scenarios tour mutants fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning interop articles leaks build new-user runtimes nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,11 +74,33 @@ new-user: build ## installs the packed package in an empty folder, and pastes ea
 runtimes: build ## all specs on Node 20, 22, 24 and 26, and a named core on Bun and Deno: ARGS="--core"
 	$(NODE_BIN)/tsx spec/runtimes/run.ts $(ARGS)
 
-bench: build ## side by side with the peers: ARGS="--scenario get-2kib-x64 --rounds 7"
-	cd bench && npm ci --no-audit --no-fund --loglevel=error && node --import tsx run.ts $(ARGS)
+# The peers and what the bench draws with; `npm ci` takes its time, so once is enough.
+bench/node_modules/.installed: bench/package.json bench/package-lock.json
+	cd bench && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
-bench-quick: build ## the same in under two minutes, to see that it runs
-	cd bench && npm ci --no-audit --no-fund --loglevel=error && node --import tsx run.ts --quick $(ARGS)
+BENCH := cd bench && node --import tsx
+bench: build bench/node_modules/.installed ## side by side with the peers: ARGS="--group must --rounds 7"
+	$(BENCH) run.ts $(ARGS)
+
+bench-quick: build bench/node_modules/.installed ## every part of the bench once with tiny counts, in under two minutes: does it run?
+	$(BENCH) run.ts --quick $(ARGS)
+	$(BENCH) trace-cost.ts --quick
+	$(BENCH) growth.ts --quick
+	$(BENCH) micro.ts --quick
+	$(BENCH) tuning.ts --quick
+
+bench-trace: build bench/node_modules/.installed ## what trace hooks cost, on and off, in pairs of processes: ARGS="--pairs 60"
+	$(BENCH) trace-cost.ts $(ARGS)
+
+bench-growth: build bench/node_modules/.installed ## cost and memory as everything grows: ARGS="--only idle,waiting" or "--soak 10000000"
+	$(BENCH) growth.ts $(ARGS)
+
+bench-micro: build bench/node_modules/.installed ## parser, writer, queue, pool, headers against alternatives: ARGS="--only parser"
+	$(BENCH) micro.ts $(ARGS)
+
+bench-tuning: build bench/node_modules/.installed ## the tables of bench/TUNING.md: ARGS=--write puts them there
+	$(BENCH) tuning.ts $(ARGS)
 
 interop: $(WASM) ## against nginx, Apache, HAProxy, Caddy, Node, Squid, Tinyproxy, Dante: ARGS=--quick
 	$(NODE_BIN)/tsx spec/interop/run.ts $(ARGS)
@@ -99,6 +121,9 @@ nightly: check test ## everything, whole
 	$(MAKE) runtimes
 	$(MAKE) interop
 	$(MAKE) bench
+	$(MAKE) bench-trace
+	$(MAKE) bench-growth
+	$(MAKE) bench-growth ARGS="--soak 10000000"
 
 fix: $(STAMP) ## format, and what lint can mend by itself
 	$(NODE_BIN)/biome check --config-path=.biome.json --write .

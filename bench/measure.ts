@@ -1,16 +1,19 @@
 /**
- * One scenario: every contestant in its own fresh process, all warmed up first, then rounds in turn, A B C A B C, so
+ * One scenario: every contestant in its own fresh process, all warmed up first, then rounds in turn, A B C, B C A, so
  * that whatever slows the machine for a while slows them all. Only one contestant works at any time.
  *
  * A round has an unmeasured start, which dials again what a contestant closed while the others ran (undici's keep-alive
  * is 4 s), and a measured window. After both the responder's counters must have moved by exactly what the contestant
  * says it did, or the contestant has failed: its figures would be of something else.
+ *
+ * With thousands of connections the processes live for one round each: side by side they would hold more sockets than a
+ * machine has ports and memory for.
  */
 
 import { REQUEST_HEADERS, type Scenario } from "./scenarios.ts";
 import { Child } from "./support/child.ts";
 import { pinned } from "./support/machine.ts";
-import type { Order, ResponderStats, Target, Window } from "./support/protocol.ts";
+import type { Order, ResponderOrder, ResponderPorts, ResponderStats, Target, Window } from "./support/protocol.ts";
 import { makeReply } from "./support/reply.ts";
 
 export interface Settings {
@@ -19,18 +22,28 @@ export interface Settings {
   readonly warmMs: number;
   /** V8 compiles the last of a client after some ten thousand requests: seen in undici, node:http and fetch. */
   readonly warmRequests: number;
+  /** Fewest requests of a round, but for streams of a GiB, of which one is enough. */
+  readonly requestsMin: number;
+  /** Connections are dialled and checked with so many requests a worker before each measured window. */
+  readonly startPerWorker: number;
+  /** Starts all contestants of a scenario at once, which is quicker and makes their warm-up worthless. */
+  readonly openAtOnce: boolean;
 }
 
 /** How to start one contestant. */
 export interface Entrant {
   readonly name: string;
   readonly command: readonly string[];
+  /** The same for a life of one request; the target is added as the last argument. */
+  readonly coldCommand: readonly string[];
+  /** What its target has beside the scenario's. */
+  readonly target?: Partial<Target>;
 }
 
 export interface Setting {
   readonly responder: Child;
-  readonly port: number;
-  readonly tlsPort: number;
+  readonly ports: ResponderPorts;
+  readonly socketPath: string;
   readonly certFile: string;
   readonly persistconn: string;
   readonly core: number | undefined;
@@ -44,8 +57,11 @@ export interface Round {
   readonly perSecond: number;
   /** Share of its core that the responder used, 0 to 1. */
   readonly responderShare: number;
-  readonly p50Us?: number;
-  readonly p99Us?: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  /** TLS handshakes in this round, and how many of them resumed a session. */
+  readonly handshakes: number;
+  readonly resumed: number;
 }
 
 export interface Result {
@@ -55,35 +71,34 @@ export interface Result {
   readonly failure?: string;
 }
 
-/** Connections are dialled and checked with this many requests a worker before each measured window. */
-const START_REQUESTS_PER_WORKER = 4;
+/** From so many connections on, a contestant's process lives for one round. */
+const FRESH_FROM_WORKERS = 2_000;
 
 interface Runner {
-  readonly name: string;
-  readonly child: Child;
+  readonly entrant: Entrant;
+  readonly target: Target;
+  child: Child | null;
   readonly rounds: Round[];
   count: number;
   failure: string | null;
 }
 
+/**
+ * @param kept processes by contestant, which serve scenario after scenario: for a look at whether everything runs, where
+ *   starting them would take most of the time. Whoever gives it closes them.
+ */
 export async function measure(
   scenario: Scenario,
   entrants: readonly Entrant[],
   setting: Setting,
   settings: Settings,
+  kept: Map<string, Child> | null = null,
 ): Promise<Result[]> {
-  const target = makeTarget(scenario, setting);
-  // Nothing of the caller's environment but what finds programs: no NODE_OPTIONS, no proxies. The two certificate
-  // variables are how each contestant, the global fetch included, comes to trust the responder without any option.
-  const env = {
-    PATH: process.env["PATH"] ?? "",
-    NODE_EXTRA_CA_CERTS: setting.certFile,
-    SSL_CERT_FILE: setting.certFile,
-    GOMAXPROCS: "1",
-  };
-  const runners: Runner[] = entrants.map(({ name, command }) => ({
-    name,
-    child: new Child(name, pinned(setting.core, command), env),
+  const fresh = scenario.workers >= FRESH_FROM_WORKERS;
+  const runners: Runner[] = entrants.map((entrant, index) => ({
+    entrant,
+    target: { ...makeTarget(scenario, setting, fresh ? index : null), ...entrant.target },
+    child: null,
     rounds: [],
     count: 0,
     failure: null,
@@ -94,67 +109,131 @@ export async function measure(
       await step();
     } catch (error) {
       runner.failure = error instanceof Error ? error.message : String(error);
-      runner.child.kill();
+      runner.child?.kill();
+      kept?.delete(runner.entrant.name);
     }
+  };
+  const end = async (runner: Runner) => {
+    if (kept === null || runner.failure !== null) await runner.child?.close();
+    runner.child = null;
   };
 
   try {
-    for (const runner of runners) {
-      await attempt(runner, async () => {
-        await runner.child.ask({ op: "open", target } satisfies Order);
-        const last = await runner.child.ask<Window>({
-          op: "warm",
-          millis: settings.warmMs,
-          requests: settings.warmRequests,
-        } satisfies Order);
-        runner.count = Math.max(2 * target.workers, 50, Math.round((last.count / last.wallMs) * settings.roundMs));
-      });
+    if (!fresh && settings.openAtOnce) {
+      await Promise.all(runners.map((runner) => attempt(runner, () => open(runner, setting, settings, kept))));
+    } else if (!fresh) {
+      for (const runner of runners) await attempt(runner, () => open(runner, setting, settings, kept));
     }
     for (let round = 0; round < settings.rounds; round++) {
       // Each round begins with another contestant, so that none always follows the same neighbour.
       for (let i = 0; i < runners.length; i++) {
         const runner = runners[(i + round) % runners.length]!;
         await attempt(runner, async () => {
-          runner.rounds.push(await runRound(runner, target, setting.responder));
+          if (fresh) await open(runner, setting, settings, kept);
+          runner.rounds.push(await runRound(runner, setting.responder, settings));
+          if (fresh) await end(runner);
         });
       }
     }
   } finally {
-    await Promise.all(runners.map((runner) => runner.child.close()));
+    await Promise.all(runners.map(end));
   }
-  return runners.map(({ name, rounds, failure }) => (failure === null ? { name, rounds } : { name, rounds, failure }));
+  return runners.map(({ entrant: { name }, rounds, failure }) =>
+    failure === null ? { name, rounds } : { name, rounds, failure },
+  );
 }
 
-function makeTarget(scenario: Scenario, setting: Setting): Target {
-  const host = "127.0.0.1";
-  const port = scenario.tls ? setting.tlsPort : setting.port;
-  const path = `/${scenario.responseBytes}`;
+/**
+ * Nothing of the caller's environment but what finds programs: no NODE_OPTIONS, no proxies. The two certificate variables
+ * are how each contestant, the global fetch included, comes to trust the responder without any option.
+ */
+export function contestantEnvironment(certFile: string): NodeJS.ProcessEnv {
   return {
-    method: scenario.method,
-    url: `${scenario.tls ? "https" : "http"}://${host}:${port}${path}`,
+    PATH: process.env["PATH"] ?? "",
+    NODE_EXTRA_CA_CERTS: certFile,
+    SSL_CERT_FILE: certFile,
+    GOMAXPROCS: "1",
+  };
+}
+
+/** Starts a contestant's process, warms it up, and finds how many requests make a round. */
+async function open(
+  runner: Runner,
+  setting: Setting,
+  settings: Settings,
+  kept: Map<string, Child> | null,
+): Promise<void> {
+  const { entrant, target } = runner;
+  const child =
+    kept?.get(entrant.name) ??
+    new Child(entrant.name, pinned(setting.core, entrant.command), contestantEnvironment(setting.certFile));
+  kept?.set(entrant.name, child);
+  runner.child = child;
+  await child.ask({ op: "open", target } satisfies Order);
+  const streams = target.read === "stream";
+  const last = await child.ask<Window>({
+    op: "warm",
+    millis: streams ? 0 : settings.warmMs,
+    requests: streams ? 1 : settings.warmRequests,
+    first: streams ? 1 : Math.min(64, settings.requestsMin),
+  } satisfies Order);
+  const least = streams ? 1 : Math.max(Math.min(2, settings.startPerWorker) * target.workers, settings.requestsMin);
+  runner.count = Math.max(least, Math.round((last.count / last.wallMs) * settings.roundMs));
+}
+
+/** @param spareIndex takes one of the addresses of their own, by turns; null: the one that all share */
+export function makeTarget(scenario: Scenario, setting: Setting, spareIndex: number | null = null): Target {
+  const { ports } = setting;
+  const { method, ask, tls, responseBytes, workers, read, extra } = scenario;
+  const spare = spareIndex === null ? undefined : ports.spare[spareIndex % Math.max(1, ports.spare.length)];
+  const host = spare?.host ?? "127.0.0.1";
+  const port = tls ? (scenario.noTickets ? ports.coldTlsPort : ports.tlsPort) : (spare?.port ?? ports.port);
+  const path = `/${responseBytes}${ask === "" ? "" : `-${ask}`}`;
+  const paths = ask === "redirect" ? [path, `/${responseBytes}`] : [path];
+  const replyBytes = paths.map((asked) => {
+    const reply = makeReply(asked);
+    if (reply === null) throw new Error(`Cannot measure ${scenario.name}: the responder has no ${asked}`);
+    return method === "HEAD" ? reply.head.length : reply.bytes.length + reply.streamedBytes;
+  });
+  return {
+    method,
+    url: `${tls ? "https" : "http"}://${host}:${port}${path}`,
     host,
     port,
     path,
-    tls: scenario.tls,
+    tls,
+    socketPath: scenario.unix ? setting.socketPath : "",
     headers: REQUEST_HEADERS,
     requestBytes: scenario.requestBytes,
-    responseBytes: scenario.responseBytes,
-    replyBytes: makeReply(scenario.responseBytes).length,
-    workers: scenario.workers,
+    responseBytes,
+    replyBytes,
+    paths,
+    read,
+    extra,
+    closes: ask === "close",
+    resumes: ask === "close" && !scenario.noTickets,
+    workers,
+    limited: false,
+    keepsIdle: false,
     persistconn: setting.persistconn,
   };
 }
 
-async function runRound(runner: Runner, target: Target, responder: Child): Promise<Round> {
-  const stats = () => responder.ask<ResponderStats>({ op: "stats" });
-  const run = (count: number) => runner.child.ask<Window>({ op: "run", count } satisfies Order);
-  const atStart = await stats();
-  const start = await run(START_REQUESTS_PER_WORKER * target.workers);
+async function runRound(runner: Runner, responder: Child, settings: Settings): Promise<Round> {
+  const { target, entrant, child } = runner;
+  const stats = () => responder.ask<ResponderStats>({ op: "stats" } satisfies ResponderOrder);
+  const run = (count: number) => child!.ask<Window>({ op: "run", count } satisfies Order); // open() came before
+  if (target.read !== "stream") {
+    const atStart = await stats();
+    // Thousands at once have all been dialled after one each; a second finds whom the first has left out.
+    const perWorker = Math.min(settings.startPerWorker, target.workers >= FRESH_FROM_WORKERS ? 2 : Infinity);
+    const start = await run(perWorker * target.workers);
+    checkCounters(entrant.name, atStart, await stats(), start.count, target);
+  }
   const before = await stats();
-  checkCounters(runner.name, atStart, before, start.count, target);
   const window = await run(runner.count);
   const after = await stats();
-  checkCounters(runner.name, before, after, runner.count, target);
+  checkCounters(entrant.name, before, after, runner.count, target);
   const responderUs = after.userUs + after.sysUs - before.userUs - before.sysUs;
   const perRequest = (micros: number) => micros / window.count;
   return {
@@ -164,19 +243,26 @@ async function runRound(runner: Runner, target: Target, responder: Child): Promi
     sysUs: perRequest(window.sysUs),
     perSecond: (window.count / window.wallMs) * 1000,
     responderShare: responderUs / 1000 / (after.wallMs - before.wallMs),
-    ...(window.p50Us === undefined || window.p99Us === undefined ? {} : { p50Us: window.p50Us, p99Us: window.p99Us }),
+    p50Us: window.p50Us,
+    p99Us: window.p99Us,
+    handshakes: after.handshakes - before.handshakes,
+    resumed: after.resumed - before.resumed,
   };
 }
 
-function checkCounters(
+/** @throws when the responder did not serve exactly what the contestant says it has sent */
+export function checkCounters(
   name: string,
   before: ResponderStats,
   after: ResponderStats,
   count: number,
-  target: Target,
+  target: Pick<Target, "requestBytes" | "paths">,
 ): void {
   const served = after.requests - before.requests;
-  if (served !== count) throw new Error(`${name}: miscounts: says ${count} requests, the responder served ${served}`);
+  const expected = count * target.paths.length;
+  if (served !== expected) {
+    throw new Error(`${name}: miscounts: says ${expected} requests, the responder served ${served}`);
+  }
   const bytes = after.requestBodyBytes - before.requestBodyBytes;
   if (bytes !== count * target.requestBytes) {
     throw new Error(

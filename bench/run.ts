@@ -1,125 +1,142 @@
 /**
  * `make bench`: this client beside its peers, in one run on one machine. Prepares, measures scenario by scenario, prints
- * a table for each, and writes everything as JSON.
- * Owns every process that it starts, and ends each by its own id: at the end, on an error and on Ctrl-C.
+ * a table for each and at the end what must show, and writes everything as JSON and the plots beside it.
  *
- * Exit code: 0, 1 when a contestant failed, 2 when the bench itself could not go on.
+ * Exit code: 0, whatever the figures say; 1 when a contestant failed, 2 when the bench itself could not go on.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { type ColdResult, measureCold } from "./cold.ts";
+import { judge, judgement } from "./judge.ts";
 import { type Entrant, measure, type Result } from "./measure.ts";
-import { overview, type Row, scenarioTable, summarize } from "./report.ts";
-import { defaultPlacement, type Scenario } from "./scenarios.ts";
-import { Child, killAll } from "./support/child.ts";
-import { describeMachine, type Machine, type Placement, pinned, responderCore } from "./support/machine.ts";
+import { drawRun } from "./plots.ts";
+import { type ColdRow, coldTable, type Measured, overview, scenarioTable, summarize, summarizeCold } from "./report.ts";
+import { type ContestantName, defaultPlacement, SCENARIOS, type Scenario } from "./scenarios.ts";
+import type { Child } from "./support/child.ts";
 import { type Options, readOptions, USAGE } from "./support/options.ts";
-import { buildGo, compile, findDist, makeCertificate } from "./support/prepare.ts";
+import { buildGo } from "./support/prepare.ts";
+import { benchDir, perform, print, Stage } from "./support/stage.ts";
 
-interface Measured {
-  readonly scenario: Scenario;
-  /** Null where nothing is pinned. */
-  readonly placement: Placement | null;
-  readonly rows: readonly Row[];
-  readonly results: readonly Result[];
-}
-
-const benchDir = dirname(fileURLToPath(import.meta.url));
-const root = dirname(benchDir);
-
-const print = (text: string) => process.stdout.write(`${text}\n`);
+/** undici 8's own word on it. */
+const UNDICI_8_NODE = [22, 19] as const;
 
 async function main(options: Options, tempDir: string): Promise<number> {
-  const machine = describeMachine();
-  const versions: Record<string, string> = {
-    node: machine.node,
-    undici: undiciVersion(),
-    "undici in fetch": process.versions["undici"] ?? "unknown",
-  };
-  const compiled = compile(benchDir);
-  const certificate = makeCertificate(tempDir);
-  const persistconn = options.contestants.includes("persistconn") ? pathToFileURL(findDist(root, print)).href : "";
-  const entrants = makeEntrants(options, compiled, tempDir, versions);
-  printMachine(machine, versions);
+  const stage = new Stage(tempDir);
+  const entrants = makeEntrants(options, stage);
+  stage.describe();
+  const { quick, settings } = options;
+  if (quick) print("quick: it only looks whether everything runs; the figures say nothing");
 
-  const measured: Measured[] = [];
+  const started = performance.now();
+  const kept = quick ? new Map<string, Child>() : null;
+  const measured: (Measured & { readonly results: readonly Result[] })[] = [];
   for (const scenario of options.scenarios) {
-    const placement = machine.pin === null ? null : (options.placement ?? defaultPlacement(scenario));
-    const { certFile, keyFile } = certificate;
-    const command = [process.execPath, join(compiled, "responder.js"), certFile, keyFile];
-    const core = placement === null ? undefined : responderCore(machine.pin, placement);
-    const responder = new Child("responder", pinned(core, command), { PATH: process.env["PATH"] ?? "" });
-    const ports = await responder.next<{ port: number; tlsPort: number }>();
-    const setting = { responder, ...ports, certFile, persistconn, core: machine.pin?.contestants };
-    const results = await measure(scenario, entrants, setting, options.settings);
-    await responder.close();
-    const rows = summarize(results);
-    measured.push({ scenario, placement, rows, results });
-    print(`\n${scenarioTable(scenario, rows, options.settings.rounds, placement)}`);
+    const placement = stage.machine.pin === null ? null : (options.placement ?? defaultPlacement(scenario));
+    const results = await withResponder(stage, placement, (setting) =>
+      measure(scenario, taking(entrants, scenario), setting, settings, kept),
+    );
+    const one = { scenario, placement, rows: summarize(results), results };
+    measured.push(one);
+    print(`\n${scenarioTable(one, settings.rounds)}`);
+  }
+  await Promise.all([...(kept?.values() ?? [])].map((child) => child.close()));
+  let cold: readonly ColdRow[] | null = null;
+  let coldResults: readonly ColdResult[] = [];
+  if (options.coldRounds > 0) {
+    const placement = stage.machine.pin === null ? null : "together";
+    const scenario = SCENARIOS.find(({ name }) => name === "get-2kib-x1")!; // it is in the table
+    coldResults = await withResponder(stage, placement, (setting) =>
+      measureCold(scenario, entrants, setting, options.coldRounds),
+    );
+    cold = summarizeCold(coldResults);
+    print(`\n${coldTable(cold, options.coldRounds)}`);
   }
   if (measured.length > 1) print(`\n${overview(measured)}`);
+  const judged = judge(measured, cold);
+  print(`\n${judgement(judged)}`);
+  if (quick) print("  quick: tiny counts, so none of these verdicts means anything");
 
-  const { quick, settings } = options;
-  const record = { at: new Date().toISOString(), machine, versions, quick, settings, scenarios: measured };
-  mkdirSync(dirname(options.json), { recursive: true });
-  writeFileSync(options.json, `${JSON.stringify(record, null, 2)}\n`);
-  print(`\nwritten to ${options.json}`);
-  return measured.some(({ rows }) => rows.some((row) => row.failure !== undefined)) ? 1 : 0;
+  const { machine, versions } = stage;
+  const minutes = (performance.now() - started) / 60_000;
+  const head = { at: new Date().toISOString(), minutes, machine, versions, quick, settings };
+  const summary = { ...head, judged, scenarios: measured.map(({ results: _, ...rest }) => rest), cold };
+
+  write(options.json, { ...head, judged, scenarios: measured, cold, coldResults });
+  const plots = await drawRun(measured, dirname(options.json), baseName(options.json));
+  print(`\n${minutes.toFixed(1)} minutes; written to ${[options.json, ...plots].join(", ")}`);
+  if (options.reference) {
+    const folder = join(benchDir, "reference");
+    mkdirSync(folder, { recursive: true });
+    for (const file of readdirSync(folder)) if (file.startsWith("run")) rmSync(join(folder, file));
+    write(join(folder, "run.json"), summary);
+    print(`and to ${[join(folder, "run.json"), ...(await drawRun(measured, folder, "run"))].join(", ")}`);
+  }
+  const failed = (rows: readonly { failure?: string }[]) => rows.some((row) => row.failure !== undefined);
+  return measured.some(({ rows }) => failed(rows)) || failed(cold ?? []) ? 1 : 0;
 }
 
-/** @param versions gains Go's, where there is one */
-function makeEntrants(
-  options: Options,
-  compiled: string,
-  tempDir: string,
-  versions: Record<string, string>,
-): readonly Entrant[] {
+async function withResponder<T>(
+  stage: Stage,
+  placement: Measured["placement"],
+  use: (setting: Awaited<ReturnType<Stage["responder"]>>) => Promise<T>,
+): Promise<T> {
+  const setting = await stage.responder(placement);
+  try {
+    return await use(setting);
+  } finally {
+    await setting.responder.close();
+  }
+}
+
+function taking(entrants: readonly Entrant[], scenario: Scenario): Entrant[] {
+  const names: readonly string[] = scenario.contestants;
+  return entrants.filter(({ name }) => names.includes(name));
+}
+
+/** Those who can run here; `stage.versions` gains Go's, where there is one. */
+function makeEntrants(options: Options, stage: Stage): readonly Entrant[] {
+  const { compiled, tempDir, versions } = stage;
   const entrants: Entrant[] = [];
+  const node = (name: ContestantName) => {
+    const command = (file: string) => [process.execPath, join(compiled, file), name];
+    entrants.push({ name, command: command("worker.js"), coldCommand: command("cold-worker.js") });
+  };
   for (const name of options.contestants) {
-    if (name !== "go") {
-      entrants.push({ name, command: [process.execPath, join(compiled, "worker.js"), name] });
-      continue;
-    }
-    const go = buildGo(benchDir, tempDir, !options.quick, print);
-    if ("missing" in go) {
-      print(`go: left out, ${go.missing}`);
+    if (name === "undici8-request" && !nodeIsFrom(UNDICI_8_NODE)) {
+      print(`undici8-request: left out, undici 8 wants Node ${UNDICI_8_NODE.join(".")}`);
+      delete versions["undici-8"];
+    } else if (name !== "go") {
+      node(name);
     } else {
-      versions["go"] = go.version;
-      entrants.push({ name, command: [go.program] });
+      const go = buildGo(benchDir, tempDir, !options.quick, print);
+      if ("missing" in go) {
+        print(`go: left out, ${go.missing}`);
+      } else {
+        versions["go"] = go.version;
+        entrants.push({ name, command: [go.program], coldCommand: [go.program, "cold"] });
+      }
     }
   }
   return entrants;
 }
 
-function printMachine(machine: Machine, versions: Readonly<Record<string, string>>): void {
-  const { cpu, cores, kernel, load, pin } = machine;
-  print(`${cpu}, ${cores} cores, ${process.platform} ${kernel}, load ${load.toFixed(2)}`);
-  const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  print(list.join(", "));
-  if (pin === null) print("not pinned (taskset or a second core is missing): expect a wide spread");
-  if (load > 0.5) print("the machine was busy when this began: expect a wide spread");
+function nodeIsFrom([major, minor]: readonly [number, number]): boolean {
+  const [ours = 0, ourMinor = 0] = process.versions.node.split(".").map(Number);
+  return ours > major || (ours === major && ourMinor >= minor);
 }
 
-function undiciVersion(): string {
-  // npm wrote this file; it has a version.
-  const manifest = join(benchDir, "node_modules", "undici", "package.json");
-  return (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
+function write(file: string, record: object): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(record, null, 1)}\n`);
 }
 
-const tempDir = mkdtempSync(join(tmpdir(), "persistconn-bench-"));
-process.on("exit", () => {
-  killAll();
-  rmSync(tempDir, { recursive: true, force: true });
-});
-process.on("SIGINT", () => process.exit(130));
-process.on("SIGTERM", () => process.exit(143));
+function baseName(file: string): string {
+  return file.slice(file.lastIndexOf("/") + 1).replace(/\.json$/, "");
+}
 
-try {
+await perform(async (tempDir) => {
   const options = readOptions(benchDir);
-  if (options === null) print(USAGE);
-  else process.exitCode = await main(options, tempDir);
-} catch (error) {
-  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(2);
-}
+  if (options !== null) return main(options, tempDir);
+  print(USAGE);
+  return 0;
+});

@@ -1,12 +1,10 @@
-/** The global `fetch` (the undici that is built into Node), the body taken with `arrayBuffer()`; defaults throughout. */
+/** The global `fetch` (the undici that is built into Node); defaults throughout. */
 import type { Target } from "../support/protocol.ts";
-import { awaiting, type Contestant, requestBody } from "./contestant.ts";
+import { listenToChannels } from "./channels.ts";
+import type { Contestant } from "./contestant.ts";
+import { fetching } from "./fetching.ts";
 
 export function open(target: Target): Contestant {
-  const { url, method, headers } = target;
-  const init = { method, headers, ...(target.requestBytes > 0 ? { body: requestBody(target) } : {}) };
-  return awaiting(target, async () => {
-    const response = await fetch(url, init);
-    return (await response.arrayBuffer()).byteLength;
-  });
+  if (target.extra === "hooks") listenToChannels("undici:");
+  return fetching(target, fetch);
 }

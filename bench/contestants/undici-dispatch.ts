@@ -1,10 +1,10 @@
 /**
- * undici's `Pool.dispatch`: its lowest level, with raw headers and the handler shape that undici's core calls without
+ * undici's `Pool.dispatch`: its lowest level, with raw headers and the handler shape that undici 7's core calls without
  * an adapter. The body is counted and dropped, as undici's own benchmark does; one promise a request tells its end.
  */
-import { type DispatchHandler, Pool } from "undici";
 import type { Target } from "../support/protocol.ts";
-import { awaiting, type Contestant, requestBody } from "./contestant.ts";
+import { awaiting, type Contestant, peer, pieces } from "./contestant.ts";
+import { type DispatchHandler, dispatchOptions, makePool, type Undici } from "./undici.ts";
 
 class Counter implements DispatchHandler {
   #length = 0;
@@ -31,12 +31,13 @@ class Counter implements DispatchHandler {
   }
 }
 
-export function open(target: Target): Contestant {
-  const pool = new Pool(new URL(target.url).origin, { connections: target.workers });
-  const { method, path, headers } = target;
-  const options = { method, path, headers, ...(target.requestBytes > 0 ? { body: requestBody(target) } : {}) };
+export async function open(target: Target): Promise<Contestant> {
+  const pool = makePool(await peer<Undici>("undici"), target);
+  const fixed = dispatchOptions(target);
+  const uploads = target.read === "stream" && target.requestBytes > 0;
+  const options = () => (uploads ? { ...fixed, body: pieces(target.requestBytes) } : fixed);
   return awaiting(
     target,
-    () => new Promise((resolve, reject) => void pool.dispatch(options, new Counter(resolve, reject))),
+    () => new Promise((resolve, reject) => void pool.dispatch(options(), new Counter(resolve, reject))),
   );
 }

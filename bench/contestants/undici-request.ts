@@ -1,14 +1,8 @@
-/** undici's `Pool.request`, the whole body taken with `arrayBuffer()`; as many connections as workers. */
-import { Pool } from "undici";
+/** undici 7's `Pool.request`, the whole body taken with `arrayBuffer()`; as many connections as workers. */
 import type { Target } from "../support/protocol.ts";
-import { awaiting, type Contestant, requestBody } from "./contestant.ts";
+import type { Contestant } from "./contestant.ts";
+import { requesting } from "./undici.ts";
 
-export function open(target: Target): Contestant {
-  const pool = new Pool(new URL(target.url).origin, { connections: target.workers });
-  const { method, path, headers } = target;
-  const options = { method, path, headers, ...(target.requestBytes > 0 ? { body: requestBody(target) } : {}) };
-  return awaiting(target, async () => {
-    const { body } = await pool.request(options);
-    return (await body.arrayBuffer()).byteLength;
-  });
+export function open(target: Target): Promise<Contestant> {
+  return requesting(target, "undici");
 }

@@ -15,8 +15,8 @@ import { selfSigned } from "./certificate.ts";
  */
 export function compile(benchDir: string): string {
   const outDir = join(benchDir, "dist");
-  const sources = ["worker.ts", "responder.ts"];
-  for (const folder of ["contestants", "support"]) {
+  const sources = ["worker.ts", "cold-worker.ts", "responder.ts", "scenarios.ts", "statistics.ts"];
+  for (const folder of ["contestants", "growth", "micro", "support"]) {
     for (const file of readdirSync(join(benchDir, folder))) {
       if (file.endsWith(".ts") && !file.endsWith(".d.ts")) sources.push(join(folder, file));
     }
@@ -39,8 +39,13 @@ export function compile(benchDir: string): string {
   return outDir;
 }
 
+export interface Certificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 /** Writes certificate and key; they serve one run. */
-export function makeCertificate(dir: string): { certFile: string; keyFile: string } {
+export function makeCertificate(dir: string): Certificate {
   const { cert, key } = selfSigned();
   const files = { certFile: join(dir, "cert.pem"), keyFile: join(dir, "key.pem") };
   writeFileSync(files.certFile, cert);
