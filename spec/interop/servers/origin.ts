@@ -14,7 +14,7 @@ import http from "node:http";
 import https from "node:https";
 import path from "node:path";
 import { pipeline } from "node:stream";
-import { portOf, programSettings, serveParent } from "../child.ts";
+import { portOf, programSettings, serveParent } from "../../support/child.ts";
 
 export interface OriginSettings {
   readonly root: string;
