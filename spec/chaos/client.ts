@@ -3,8 +3,8 @@
  * and what it leaves are nobody else's.
  *
  * Asked to `warm`, it sends some requests before the fault begins: code is compiled, connections are there. Asked to `go`,
- * it sends the load through its workers, and tells its parent after each request how many have ended. Asked for the `end`,
- * it closes the client and reports.
+ * it sends the load through its workers, at least until it hears that it is `enough`, and tells its parent after each
+ * request how many have ended. Asked for the `end`, it closes the client and reports.
  */
 
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
@@ -28,8 +28,11 @@ export interface ClientSettings {
 
 /** A request that takes so much longer than it may is counted as lost, and its worker goes on without it. */
 const LOST_AFTER_MS = 6_000;
-/** A worker that was refused asks again after this, as a caller with any sense would. */
+/** A worker that failed asks again after this, and later after each failure on end, as a caller with any sense would. */
 const AFTER_ERROR_MS = 25;
+const FAILURES_COUNTED = 8;
+/** A fault that has not run its course by then never will. */
+const LOADS_MAX = 20;
 const CLOSE_LIMIT_MS = 5_000;
 const TOLD_MAX = 5;
 
@@ -132,16 +135,20 @@ async function one(job: Job): Promise<boolean> {
   }
 }
 
+/** Set when the fault has run its course: until then requests go on, and then until the load is done. */
+let enough = false;
+
 async function go(): Promise<null> {
   const { fault, seed, load } = settings;
   let next = 0;
   let settled = 0;
   delay.enable();
   const work = async () => {
-    while (next < load.requests) {
+    for (let failures = 0; next < load.requests || (!enough && next < load.requests * LOADS_MAX); ) {
       const well = await one(jobOf(fault, seed, next++, load));
       tellParent(++settled);
-      if (!well) await sleep(AFTER_ERROR_MS);
+      failures = well ? 0 : failures + 1;
+      if (!well) await sleep(AFTER_ERROR_MS * Math.min(failures, FAILURES_COUNTED));
     }
   };
   await Promise.all(Array.from({ length: load.workers }, work));
@@ -156,7 +163,18 @@ async function end(): Promise<Outcome> {
   const pooled = socketCount() - socketsBefore;
   const late = overdue.filter((ms) => ms > SLACK_MS + stoodStill).length;
   const latest = Math.max(...overdue);
-  return { ...seen, late, latest, stoodStill, residentBefore, residentMost, pooled, left: await close(), uncaught };
+  return {
+    ...seen,
+    requests: overdue.length,
+    late,
+    latest,
+    stoodStill,
+    residentBefore,
+    residentMost,
+    pooled,
+    left: await close(),
+    uncaught,
+  };
 }
 
 /** Closes the client. Returns what is left, when some time has passed in which it could go. */
@@ -177,7 +195,15 @@ async function close(): Promise<string[]> {
   return [...(closed ? [] : ["close() itself"]), ...left()];
 }
 
-const answers: Readonly<Record<string, () => Promise<Outcome | null>>> = { warm, go, end };
+const answers: Readonly<Record<string, () => Promise<Outcome | null>>> = {
+  warm,
+  go,
+  end,
+  async enough() {
+    enough = true;
+    return null;
+  },
+};
 serveParent<null, Outcome | null>(null, (question) => {
   const answer = answers[question];
   if (answer === undefined) throw new Error(`nothing is known of ${question}`);

@@ -37,7 +37,7 @@ export interface Fault {
   readonly prepare?: Act;
   /** After the warm-up, before the load. */
   readonly begin?: Act;
-  /** When such a share of the requests has ended. */
+  /** In turn, each when such a share of the requests has ended after the one before was done. */
   readonly steps?: readonly (readonly [share: number, act: Act])[];
   /** After the load: how often it struck, and the words for it. */
   readonly struck: (scene: Scene) => Promise<readonly [times: number, what: string]>;
@@ -88,12 +88,8 @@ const killServer: Act = async (scene) => {
 };
 const restartServer: Act = ({ lab }) => lab.listen();
 
-/** The most connections that stood, at the times it was looked. */
-const lookAtPorts: Act = async (scene) => {
-  scene.struck = Math.max(scene.struck, (await scene.lab.establishedPorts()).length);
-};
-
 const FEW = 6;
+const FEW_PORTS = [50_000, 50_000 + FEW - 1] as const;
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -107,14 +103,14 @@ export const FAULTS: readonly Fault[] = [
     how: "50 ms each way",
     spoilt: true,
     prepare: ({ lab, seed }) => lab.badRoute({ delayMs: 50 }, seed),
-    struck: ({ lab }) => lab.endOfRoute(),
+    struck: async ({ lab }) => [(await lab.endOfRoute()).carried, "packets carried"],
   },
   {
     name: "reorder",
     how: "5 ms each way, for a quarter of the packets up to 20 ms more, and those are overtaken",
     spoilt: true,
     prepare: ({ lab, seed }) => lab.badRoute({ delayMs: 5, jitterShare: 0.25, jitterMs: 20 }, seed),
-    struck: ({ lab }) => lab.endOfRoute(),
+    struck: async ({ lab }) => [(await lab.endOfRoute()).harmed, "packets held back"],
   },
   {
     name: "bad-route",
@@ -122,7 +118,7 @@ export const FAULTS: readonly Fault[] = [
     spoilt: true,
     prepare: ({ lab, seed }) =>
       lab.badRoute({ delayMs: 20, jitterShare: 0.2, jitterMs: 20, lossShare: 0.02, doubleShare: 0.02 }, seed),
-    struck: ({ lab }) => lab.endOfRoute(),
+    struck: async ({ lab }) => [(await lab.endOfRoute()).harmed, "packets held back, lost or doubled"],
   },
   {
     name: "loss",
@@ -143,7 +139,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "silent-drop",
-    how: "nftables drops all packets of the connections that stand at 20 % and at 60 %, both ways; new ones work",
+    how: "nftables drops all packets of the connections that stand twice, both ways; new ones work",
     async begin({ lab }) {
       const set = "set dead { type inet_service; }";
       await lab.server.rules(rules(set, "tcp sport @dead counter name hits drop"));
@@ -151,13 +147,13 @@ export const FAULTS: readonly Fault[] = [
     },
     steps: [
       [0.2, silence],
-      [0.6, silence],
+      [0.3, silence],
     ],
     struck: hits("packets dropped"),
   },
   {
     name: "blackhole",
-    how: "from 20 % to 35 %: ss -K on all connections, and nftables drops each SYN",
+    how: "nftables drops each SYN, after ss -K, until 15 % of the requests have ended so",
     steps: [
       [
         0.2,
@@ -167,7 +163,7 @@ export const FAULTS: readonly Fault[] = [
         },
       ],
       [
-        0.35,
+        0.15,
         async (scene) => {
           scene.struck = await scene.lab.hits();
           await scene.lab.server.rules("");
@@ -198,31 +194,31 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "ss-kill",
-    how: "ss -K on all connections at every tenth of the requests, at the client's end and the server's in turn",
-    steps: Array.from({ length: 9 }, (_, index) => [(index + 1) / 10, kill(index % 2 === 0 ? "client" : "server")]),
+    how: "ss -K on all connections after every tenth of the requests, at the client's end and the server's in turn",
+    steps: Array.from({ length: 9 }, (_, index) => [0.1, kill(index % 2 === 0 ? "client" : "server")]),
     struck: counted("connections killed"),
   },
   {
     name: "server-kill",
-    how: "SIGKILL to the server at 20 % and 60 %; another listens at 25 % and 65 %",
+    how: "SIGKILL to the server, twice; another listens after 5 % of the requests have ended so",
     async prepare({ lab }) {
       await lab.prepareServer();
       await lab.prepareServer();
     },
     steps: [
       [0.2, killServer],
-      [0.25, restartServer],
-      [0.6, killServer],
-      [0.65, restartServer],
+      [0.05, restartServer],
+      [0.3, killServer],
+      [0.05, restartServer],
     ],
     struck: counted("servers killed"),
   },
   {
     name: "frozen",
-    how: "SIGSTOP to the server from 20 % to 30 %: its kernel goes on accepting and acknowledging",
+    how: "SIGSTOP to the server until 10 % of the requests have ended so; its kernel goes on accepting and acknowledging",
     steps: [
       [0.2, stopServer],
-      [0.3, continueServer],
+      [0.1, continueServer],
     ],
     struck: counted("times stopped"),
   },
@@ -232,18 +228,13 @@ export const FAULTS: readonly Fault[] = [
     load: { closeShare: 0.05 },
     async begin({ lab }) {
       await lab.kill("client");
-      await lab.portRange(`50000 ${50_000 + FEW - 1}`);
+      await lab.portRange(FEW_PORTS.join(" "));
     },
-    steps: [
-      [0.2, lookAtPorts],
-      [0.5, lookAtPorts],
-      [0.8, lookAtPorts],
-    ],
-    struck: counted(`of ${FEW} ports in use at once`),
+    struck: async ({ lab }) => [await lab.portsOf(FEW_PORTS), `of ${FEW} ports used`],
   },
   {
     name: "backlog",
-    how: "a backlog of one and a server that accepts nothing (SIGSTOP) from 20 % to 35 %, after ss -K",
+    how: "a backlog of one and a server that accepts nothing (SIGSTOP), after ss -K, until 15 % of the requests have ended so",
     port: SHORT_BACKLOG_PORT,
     steps: [
       [
@@ -254,7 +245,7 @@ export const FAULTS: readonly Fault[] = [
         },
       ],
       [
-        0.35,
+        0.15,
         async (scene) => {
           scene.struck = await scene.lab.listenDrops();
           await continueServer(scene);

@@ -10,7 +10,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { type Program, startProgram } from "../support/child.ts";
+import { keepTrack, type Program, startProgram } from "../support/child.ts";
 import type { Kernel } from "./kernel.ts";
 import { Namespace, run } from "./namespace.ts";
 import type { ServerSettings } from "./server.ts";
@@ -155,9 +155,12 @@ export class Lab {
     const ends = [this.client, this.server].map((end) => [end.path, "tun0"]);
     const settings = { ends, seed, delayMs, jitterShare, jitterMs, lossShare, doubleShare };
     const program = fileURLToPath(new URL("./relay.py", import.meta.url));
-    const relay = spawn("python3", [program, JSON.stringify(settings)], { stdio: ["pipe", "pipe", "inherit"] });
+    const relay = spawn("python3", [program, JSON.stringify(settings)], {
+      detached: true,
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    keepTrack(relay);
     this.#relay = relay;
-    process.once("exit", () => relay.kill("SIGKILL"));
     const lines = createInterface({ input: relay.stdout });
     const ended = once(relay, "exit").then(() => Promise.reject(new Error("the relay ended at once")));
     ended.catch(() => {}); // later it is meant to
@@ -167,15 +170,16 @@ export class Lab {
     });
   }
 
-  /** What was done to packets on the bad route so far, in words, and how often; ends it. */
-  async endOfRoute(): Promise<[happened: number, told: string]> {
+  /** How many packets the bad route has carried, and to how many it did more than delay them; ends it. */
+  async endOfRoute(): Promise<{ carried: number; harmed: number }> {
     if (this.#relay === null) {
       const told = await this.client.exec("tc", ["-s", "qdisc", "show", "dev", "veth0"]);
-      return [Number(/Sent \d+ bytes (\d+) pkt/.exec(told)?.[1] ?? 0), "packets sent through netem"];
+      const carried = Number(/Sent \d+ bytes (\d+) pkt/.exec(told)?.[1] ?? 0);
+      return { carried, harmed: carried }; // netem does not tell them apart
     }
     await this.#endRelay();
     const { carried, lost, doubled, heldBack } = JSON.parse(this.#carried); // relay.py says so
-    return [carried, `packets carried, ${heldBack} held back, ${doubled} doubled, ${lost} lost`];
+    return { carried, harmed: lost + doubled + heldBack };
   }
 
   async #endRelay(): Promise<void> {
@@ -218,6 +222,16 @@ export class Lab {
   async establishedPorts(): Promise<number[]> {
     const told = await this.client.exec("ss", ["-Htn", "state", "established"]);
     return [...told.matchAll(/10\.77\.\d\.1:(\d+)/g)].map(([, port]) => Number(port));
+  }
+
+  /** The client's ports of all connections that either end's kernel still knows, closed ones included. */
+  async portsOf(range: readonly [from: number, to: number]): Promise<number> {
+    const ports = new Set<number>();
+    for (const end of [this.client, this.server]) {
+      const told = await end.exec("ss", ["-Htan"]);
+      for (const [, port] of told.matchAll(/10\.77\.\d\.1:(\d+)/g)) ports.add(Number(port));
+    }
+    return [...ports].filter((port) => port >= range[0] && port <= range[1]).length;
   }
 
   /** `ss -K` at one end: the kernel aborts all connections that stand. Returns how many it says it did. */

@@ -59,6 +59,8 @@ import { header, judge, LEGEND, type Outcome, type Result, row } from "./verdict
 const LIMITS: Limits = { total: 2_500, dial: 1_200, headers: 1_500, body: 1_500 };
 /** Faults at a time: most of the time their clients wait. */
 const LANES = 3;
+/** Of the requests: so many follow the last step of a fault. */
+const RECOVERY_SHARE = 0.2;
 
 const { values } = parseArgs({
   options: {
@@ -74,8 +76,57 @@ const names = FAULTS.map(({ name }) => name);
 if (only !== undefined && !names.includes(only)) throw new Error(`--only takes one of ${names.join(", ")}`);
 const load: Load = { requests: quick ? 96 : 480, workers: 16, bytesMax: 32_768, closeShare: 0.02 };
 
+/** How often the fault struck, and the words for it. */
+interface Struck {
+  readonly struck: readonly [times: number, what: string];
+}
+
+/** How many requests have ended, for those who wait for that. */
+class Progress {
+  count = 0;
+  #wanted = Infinity;
+  #wake = (_: boolean) => {};
+
+  reach(count: number): void {
+    this.count = count;
+    if (count >= this.#wanted) this.#wake(true);
+  }
+
+  /** There will be no more. */
+  end(): void {
+    this.#wake(this.count >= this.#wanted);
+    this.#wanted = -1;
+  }
+
+  /** @throws where the load ended before */
+  async until(count: number): Promise<void> {
+    if (this.count >= count) return;
+    const reached = await new Promise<boolean>((resolve) => {
+      if (this.#wanted === -1) resolve(false);
+      this.#wanted = count;
+      this.#wake = resolve;
+    });
+    if (!reached) throw new Error(`the load ended with ${this.count} requests, before the fault had run its course`);
+  }
+}
+
+/** Takes the steps of a fault, then lets the client recover for a while, and tells it that this is enough. */
+async function play(
+  steps: NonNullable<Fault["steps"]>,
+  scene: Scene,
+  settled: Progress,
+  requests: number,
+): Promise<void> {
+  for (const [share, act] of steps) {
+    await settled.until(settled.count + share * requests);
+    await act(scene);
+  }
+  if (steps.length > 0) await settled.until(settled.count + RECOVERY_SHARE * requests);
+  await scene.client.report("enough");
+}
+
 /** One client under one fault. */
-async function one(fault: Fault, contestant: ContestantName, lab: Lab): Promise<Result & { struck: string | null }> {
+async function one(fault: Fault, contestant: ContestantName, lab: Lab): Promise<Result & Struck> {
   const settings: ClientSettings = {
     contestant,
     origin: `http://${lab.address(fault.spoilt ?? false)}:${fault.port ?? PORT}`,
@@ -85,45 +136,40 @@ async function one(fault: Fault, contestant: ContestantName, lab: Lab): Promise<
     warm: 2 * load.workers,
     limits: { ...LIMITS, ...fault.limits },
   };
-  const { requests } = settings.load;
-  const due = [...(fault.steps ?? [])];
-  let acting: Promise<void> = Promise.resolve();
-  const heard = (settled: number) => {
-    for (let next = due[0]; next !== undefined && settled >= next[0] * requests; next = due[0]) {
-      const [, act] = next;
-      due.shift();
-      acting = acting.then(() => act(scene));
-      acting.catch(() => {}); // it is awaited when the load has ended
-    }
-  };
+  const settled = new Progress();
   const file = new URL("./client.ts", import.meta.url);
-  await using client = await startProgram<null, Outcome | null>(file, settings, { behind: lab.client.inside, heard });
+  await using client = await startProgram<null, Outcome | null>(file, settings, {
+    behind: lab.client.inside,
+    heard: (count) => settled.reach(count),
+  });
   const scene: Scene = { lab, client, clientBefore: descriptors(client.pid), seed, struck: 0 };
   await fault.prepare?.(scene);
   await client.report("warm");
   await fault.begin?.(scene);
-  await client.report("go");
-  await acting;
-  const [times, what] = await fault.struck(scene);
+  const loaded = client.report("go").then(() => settled.end());
+  await Promise.all([loaded, play(fault.steps ?? [], scene, settled, settings.load.requests)]);
+  const struck = await fault.struck(scene);
   const outcome = await client.report("end");
   if (outcome === null) throw new Error("the client has nothing to report");
   await lab.reset();
   const seen = new Map<string, number>();
   for (const nonce of lab.posts(`${fault.name}-`)) seen.set(nonce, (seen.get(nonce) ?? 0) + 1);
   const twice = [...seen].filter(([, often]) => often > 1).map(([nonce]) => nonce);
-  return { requests, outcome, twice, struck: times > 0 ? `${times} ${what}` : null };
+  return { outcome, twice, struck };
 }
 
 /** All clients under one fault, at once. Returns the lines of the table and what is broken. */
 async function all(fault: Fault, labs: readonly Lab[]): Promise<{ lines: string[]; broken: string[] }> {
   const results = await Promise.all(CONTESTANTS.map((name, at) => one(fault, name, labs[at] as Lab))); // one lab for each
   const broken = results.flatMap((result, at) => {
-    const none = result.struck === null ? [`${CONTESTANTS[at]}: the fault did not strike`] : [];
+    const none = result.struck[0] === 0 ? [`${CONTESTANTS[at]}: the fault did not strike`] : [];
     return at === 0 ? [...none, ...judge(result, fault.name === "none")] : none;
   });
-  const struck = results.map((result) => result.struck ?? "none").join(" | ");
+  // "12 | 9 | 14 packets dropped": the figures of the three, and what they count.
+  const figures = results.map(({ struck: [times] }) => times).join(" | ");
+  const what = results[0]?.struck[1];
   const lines = [
-    `${fault.name}: ${fault.how}${struck.replaceAll(/[1 |]/g, "") === "" ? "" : ` [${struck}]`}`,
+    `${fault.name}: ${fault.how}${what === "" ? "" : ` [${figures} ${what}]`}`,
     ...results.map((result, at) => row(at, result)),
     ...broken.map((what) => `  FAILED  ${what}`),
   ];

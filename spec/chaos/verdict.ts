@@ -10,6 +10,7 @@ export const GROWTH_MAX = 64 * 2 ** 20;
 
 /** How it went, as the client's process saw it. */
 export interface Outcome {
+  readonly requests: number;
   readonly right: number;
   /** Errors by name, and how often. */
   readonly errors: Readonly<Record<string, number>>;
@@ -38,15 +39,14 @@ export interface Outcome {
 
 /** One client under one fault. */
 export interface Result {
-  readonly requests: number;
   readonly outcome: Outcome;
   /** POSTs of which the server saw more than one. */
   readonly twice: readonly string[];
 }
 
 /** Which rules are broken. Nobody allowed a retry of what may have been done, so no POST may be seen twice. */
-export function judge({ requests, outcome, twice }: Result, harmless: boolean): string[] {
-  const { right, errors, untyped, wrong, wrongCount, lost, late, latest, left, uncaught } = outcome;
+export function judge({ outcome, twice }: Result, harmless: boolean): string[] {
+  const { requests, right, errors, untyped, wrong, wrongCount, lost, late, latest, left, uncaught } = outcome;
   const failed = Object.values(errors).reduce((sum, times) => sum + times, 0);
   const growth = outcome.residentMost - outcome.residentBefore;
   const broken: string[] = [];
@@ -74,31 +74,34 @@ const COLUMNS = [
   "lost",
   "late",
   "latest",
+  "still",
   "twice",
   "memory",
   "pooled",
   "left",
 ];
-const WIDTHS = [13, 9, 7, 7, 6, 5, 5, 9, 6, 9, 7, 5];
+const WIDTHS = [13, 9, 7, 7, 6, 5, 5, 7, 6, 6, 7, 7, 5];
 
 const line = (cells: readonly string[]) =>
   cells.map((cell, at) => (at === 0 ? cell.padEnd(WIDTHS[0] ?? 0) : cell.padStart(WIDTHS[at] ?? 0))).join("");
 
 export const LEGEND = `right: answers with their own nonce and the right checksums, both ways    errors: by what they call themselves, at the end of the row
 wrong: another request's, or not what was sent    lost: never settled    late: settled later than its deadline and ${SLACK_MS} ms
-(and the longest time that the process stood still)    latest: the longest time past its deadline, in ms; none where there is none
+(and the longest time that the process stood still)    latest: the longest time past a deadline, in ms    still: how long the process stood
+still at most, in ms, for want of a core
 twice: POSTs of which the server saw more than one    memory: growth of the resident memory at its most, in MiB
 pooled: connections when the last request had settled    left: sockets and handles after close()`;
 
 export const header = (): string => `  ${line(COLUMNS)}  errors by code`;
 
-export function row(at: number, { requests, outcome, twice }: Result): string {
-  const { right, errors, wrongCount, lost, late, latest, pooled, left } = outcome;
+export function row(at: number, { outcome, twice }: Result): string {
+  const { requests, right, errors, wrongCount, lost, late, latest, stoodStill, pooled, left } = outcome;
   const failed = Object.values(errors).reduce((sum, times) => sum + times, 0);
   const figures = [requests, right, failed, wrongCount, lost, late].map((n) => count(n));
   const growth = `+${mib(outcome.residentMost - outcome.residentBefore)}`;
   const rest = [
     latest > 0 ? String(Math.round(latest)) : "none",
+    String(Math.round(stoodStill)),
     count(twice.length),
     growth,
     count(pooled),

@@ -11,8 +11,17 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { textOf } from "./report.ts";
 
-/** What a program of ours says: an answer, the reason why there is none, or something unasked. */
-type Said = { readonly value: unknown } | { readonly error: string } | { readonly note: number };
+/** What a program of ours is asked. */
+interface Asked {
+  readonly id: number;
+  readonly question: string;
+}
+/** What it says: an answer, the reason why there is none, or something unasked. That it is ready answers no question. */
+type Said =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: string }
+  | { readonly note: number };
+const READY = 0;
 
 const living = new Set<ChildProcess>();
 
@@ -38,7 +47,8 @@ function endGroup(leader: number): void {
   }
 }
 
-function keepTrack(child: ChildProcess): void {
+/** Has the process killed at the exit of this one. Without a channel it must lead a group of its own (`detached`). */
+export function keepTrack(child: ChildProcess): void {
   living.add(child);
   child.once("exit", () => living.delete(child));
 }
@@ -75,16 +85,16 @@ export async function startProgram<Ready, Report>(
   const answers = new EventEmitter();
   child.on("message", (said: Said) => {
     if ("note" in said) heard?.(said.note);
-    else answers.emit("answer", said);
+    else answers.emit(String(said.id), said);
   });
-  const message = async () => {
+  const answerTo = async (id: number) => {
     const gone = new AbortController();
     const exited = once(child, "exit", { signal: gone.signal }).then(([code, signal]) => {
       throw new Error(`${name} ended: ${signal ?? `exit code ${code}`}`);
     });
     exited.catch(() => {});
     try {
-      const [said] = await Promise.race([once(answers, "answer", { signal: gone.signal }), exited]);
+      const [said] = await Promise.race([once(answers, String(id), { signal: gone.signal }), exited]);
       if ("error" in said) throw new Error(`${name}: ${said.error}`);
       return said.value;
     } finally {
@@ -98,13 +108,15 @@ export async function startProgram<Ready, Report>(
     await exit;
   };
   try {
-    const ready: Ready = await message(); // the program's first message; its type is the pair's own agreement
+    const ready: Ready = await answerTo(READY); // the program's first message; its type is the pair's own agreement
+    let asked = READY;
     return {
       pid: child.pid ?? 0, // it has spoken, so it has one
       ready,
       async report(question = "report") {
-        const answer = message();
-        child.send(question);
+        const message: Asked = { id: ++asked, question };
+        const answer = answerTo(message.id);
+        child.send(message);
         return answer;
       },
       [Symbol.asyncDispose]: dispose,
@@ -118,19 +130,21 @@ export async function startProgram<Ready, Report>(
 /** The other end: says that this program is ready, answers each request for a report, and goes with its parent. */
 export function serveParent<Ready, Report>(ready: Ready, report: (question: string) => Report | Promise<Report>): void {
   process.on("disconnect", () => process.exit(0));
-  process.on("message", async (question: string) => {
+  const say = (said: Said) => process.send?.(said);
+  process.on("message", async ({ id, question }: Asked) => {
     try {
-      process.send?.({ value: await report(question) });
+      say({ id, value: await report(question) });
     } catch (error) {
-      process.send?.({ error: textOf(error) });
+      say({ id, error: textOf(error) });
     }
   });
-  process.send?.({ value: ready });
+  say({ id: READY, value: ready });
 }
 
 /** Says a number unasked: how far it is, say. */
 export function tellParent(note: number): void {
-  process.send?.({ note });
+  const said: Said = { note };
+  process.send?.(said);
 }
 
 /** The settings given to this program. */
