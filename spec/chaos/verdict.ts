@@ -21,9 +21,9 @@ export interface Outcome {
   readonly wrongCount: number;
   /** Requests that had not settled long after their deadline. */
   readonly lost: number;
-  /** Requests that settled past their deadline, the slack, and the longest time for which this process stood still. */
+  /** Requests that settled past their deadline, the slack, and the longest time for which the process stood still. */
   readonly late: number;
-  /** The longest time by which a request settled past its deadline; negative where none did. */
+  /** The longest time by which a request settled past its deadline, as a timer of its process saw that. */
   readonly latest: number;
   readonly stoodStill: number;
   /** Resident memory at the start of the load, and its most until the end, as the kernel has it. */
@@ -86,9 +86,9 @@ const line = (cells: readonly string[]) =>
   cells.map((cell, at) => (at === 0 ? cell.padEnd(WIDTHS[0] ?? 0) : cell.padStart(WIDTHS[at] ?? 0))).join("");
 
 export const LEGEND = `right: answers with their own nonce and the right checksums, both ways    errors: by what they call themselves, at the end of the row
-wrong: another request's, or not what was sent    lost: never settled    late: settled later than its deadline and ${SLACK_MS} ms
-(and the longest time that the process stood still)    latest: the longest time past a deadline, in ms    still: how long the process stood
-still at most, in ms, for want of a core
+wrong: another request's, or not what was sent    lost: never settled    late: settled more than ${SLACK_MS} ms past its deadline
+(besides the longest time that its process stood still)    latest: the longest time past a deadline, in ms
+still: the longest time that the process stood still for want of a core, in ms
 twice: POSTs of which the server saw more than one    memory: growth of the resident memory at its most, in MiB
 pooled: connections when the last request had settled    left: sockets and handles after close()`;
 
