@@ -219,12 +219,18 @@ async function main(kernel: Kernel): Promise<boolean> {
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 const lacks = missing();
-let passed = false;
+let kernel: Kernel | null = null;
 try {
-  if (lacks.length === 0) passed = await main(await tryKernel());
+  if (lacks.length === 0) kernel = await tryKernel();
 } catch (error) {
   lacks.push(textOf(error));
 }
 for (const lack of lacks) console.log(`Cannot run: ${lack}`);
+let passed = false;
+try {
+  if (kernel !== null) passed = await main(kernel);
+} catch (error) {
+  console.log(`FAILED  ${textOf(error)}`);
+}
 // Said outright: what a failed run left open must not keep it from ending.
 process.exit(passed ? 0 : 1);

@@ -6,7 +6,7 @@ import { CONTESTANTS } from "./contestants.ts";
 /** What a deadline may be missed by: a timer of the client's is late by 10 ms at most, the rest is the kernel's. */
 export const SLACK_MS = 500;
 /** What the memory of a client may grow under a load of at most 16 bodies at once. */
-export const GROWTH_MAX = 64 * 2 ** 20;
+const GROWTH_MAX = 64 * 2 ** 20;
 
 /** How it went, as the client's process saw it. */
 export interface Outcome {
