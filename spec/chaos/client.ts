@@ -130,15 +130,14 @@ async function one(job: Job): Promise<boolean> {
     return true;
   } catch (error) {
     const name = nameOf(error);
-    if (process.env["CHAOS_DEBUG"] && name.includes("total"))
-      console.log(
-        job.nonce,
-        job.kind,
-        job.think,
-        Math.round(performance.now()),
-        (error as Error).message,
-        JSON.stringify(error),
-      );
+    console.log(
+      job.nonce,
+      job.kind,
+      job.think,
+      Math.round(performance.now()),
+      (error as Error).message,
+      JSON.stringify(error),
+    );
     seen.errors[name] = (seen.errors[name] ?? 0) + 1;
     if (!isTyped(error) && seen.untyped.length < TOLD_MAX) seen.untyped.push(textOf(error));
     return false;
