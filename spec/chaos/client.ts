@@ -109,10 +109,12 @@ let residentBefore = 0;
 
 /** Sends one request and notes its end. Returns whether there was an answer. */
 async function one(job: Job): Promise<boolean> {
-  // This process's own timer for the deadline: what it is late by for want of a core, the client may be late by, too.
+  // This process's own timer for the deadline: what it is late by for want of a core, the client may be late by, too. Timers
+  // count from the loop's own time, which is old where the loop stood still, and are early by that.
+  const deadline = performance.now() + settings.limits.total;
   let due = Infinity;
   const alarm = setTimeout(() => {
-    due = performance.now();
+    due = Math.max(deadline, performance.now());
   }, settings.limits.total);
   let guard: NodeJS.Timeout | undefined;
   const never = new Promise<"lost">((resolve) => {
@@ -130,14 +132,6 @@ async function one(job: Job): Promise<boolean> {
     return true;
   } catch (error) {
     const name = nameOf(error);
-    console.log(
-      job.nonce,
-      job.kind,
-      job.think,
-      Math.round(performance.now()),
-      (error as Error).message,
-      JSON.stringify(error),
-    );
     seen.errors[name] = (seen.errors[name] ?? 0) + 1;
     if (!isTyped(error) && seen.untyped.length < TOLD_MAX) seen.untyped.push(textOf(error));
     return false;
