@@ -58,7 +58,7 @@ import { header, judge, LEGEND, type Outcome, type Result, row } from "./verdict
 
 const LIMITS: Limits = { total: 2_500, dial: 1_200, headers: 1_500, body: 1_500 };
 /** Faults at a time: most of the time their clients wait. */
-const LANES = 2;
+const LANES = 3;
 /** Of the requests: so many follow the last step of a fault. */
 const RECOVERY_SHARE = 0.2;
 
