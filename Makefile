@@ -10,7 +10,7 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios tour mutants fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning interop articles leaks build new-user runtimes nightly fix clean
+.PHONY: help run test check spec scenarios tour mutants fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning interop chaos soak articles leaks build new-user runtimes nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,13 @@ bench-tuning: build bench/node_modules/.installed ## the tables of bench/TUNING.
 interop: $(WASM) ## against nginx, Apache, HAProxy, Caddy, Node, Squid, Tinyproxy, Dante: ARGS=--quick
 	$(NODE_BIN)/tsx spec/interop/run.ts $(ARGS)
 
+chaos: $(WASM) ## faults of the real kernel, ours beside undici and node:http, as root on Linux: ARGS="--quick --only loss --seed 1"
+	cd bench && npm ci --no-audit --no-fund --loglevel=error
+	$(NODE_BIN)/tsx spec/chaos/run.ts $(ARGS)
+
+soak: $(WASM) ## 64 workers and their faults against nginx: memory and handles stay flat: MINUTES=5 SEED=1
+	node --expose-gc --import tsx spec/e2e/soak.ts $(or $(MINUTES),5) $(SEED)
+
 articles: $(WASM) ## the two articles as experiments
 	$(NODE_BIN)/tsx spec/articles/run.ts $(ARGS)
 
@@ -120,6 +127,8 @@ nightly: check test ## everything, whole
 	$(MAKE) new-user
 	$(MAKE) runtimes
 	$(MAKE) interop
+	$(MAKE) chaos
+	$(MAKE) soak MINUTES=60
 	$(MAKE) bench
 	$(MAKE) bench-trace
 	$(MAKE) bench-growth

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { findOrInstallFile } from "../../spec/interop/install.ts";
+import { findOrInstallFile } from "../../spec/support/install.ts";
 import type { Oracle, Pairs, Reading, ReadMessage } from "./reading.ts";
 
 /** One message as a process tells it. */

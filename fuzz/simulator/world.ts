@@ -11,7 +11,7 @@
  */
 
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
-import { type Chance, seeded } from "../../spec/interop/seeded.ts";
+import { type Chance, seeded } from "../../spec/support/seeded.ts";
 
 interface Event {
   readonly at: number;

@@ -7,8 +7,8 @@ import { createConnection } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Client, DecompressError, Transport, type TransportOptions } from "../../lib/index.ts";
-import { type Program, startProgram } from "../interop/child.ts";
 import type { BomberReady } from "../interop/servers/bomber.ts";
+import { type Program, startProgram } from "../support/child.ts";
 
 const MIB = 2 ** 20;
 const BYTES = Number(process.env["BOMB_MIB"] ?? "256") * MIB;
@@ -18,7 +18,7 @@ const LIMIT_MS = 20_000 + BYTES / 50_000;
 
 let bomber: Program<BomberReady, null>;
 beforeAll(async () => {
-  bomber = await startProgram("servers/bomber.ts", {});
+  bomber = await startProgram(new URL("../interop/servers/bomber.ts", import.meta.url), {});
 });
 afterAll(() => bomber[Symbol.asyncDispose]());
 

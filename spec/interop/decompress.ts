@@ -8,12 +8,13 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { brotliDecompressSync, deflateSync, gunzipSync, inflateRawSync, inflateSync } from "node:zlib";
 import { DecompressError, type Response } from "../../lib/index.ts";
-import { startProgram } from "./child.ts";
+import { startProgram } from "../support/child.ts";
+import { keystream } from "../support/keystream.ts";
+import { count, expect, mebibytes, type Report, textOf } from "../support/report.ts";
 import { type CountedClient, countedClient } from "./counted-client.ts";
-import { count, expect, mebibytes, type Report, textOf } from "./report.ts";
 import type { BomberReady } from "./servers/bomber.ts";
 import { COMPRESSING } from "./servers/compressing.ts";
-import { keystream, type Site } from "./site.ts";
+import type { Site } from "./site.ts";
 
 export interface DecompressScale {
   readonly decodedGets: number;
@@ -150,7 +151,7 @@ function decodeBy(coding: string, bytes: Uint8Array): Buffer {
 }
 
 async function bombs(report: Report, bombBytes: number): Promise<void> {
-  await using bomber = await startProgram<BomberReady, null>("servers/bomber.ts", {});
+  await using bomber = await startProgram<BomberReady, null>(new URL("./servers/bomber.ts", import.meta.url), {});
   for (const codings of ["gzip", "deflate", "br", "gzip,gzip"]) {
     await report.check(`decompress: a bomb of ${mebibytes(bombBytes)} in ${codings}`, async () => {
       await using counted = countedClient();

@@ -4,11 +4,11 @@
  */
 
 import type { Client } from "../../lib/index.ts";
-import { startProgram } from "./child.ts";
+import { startProgram } from "../support/child.ts";
+import { CheckFailed, count, expect, type Report, textOf } from "../support/report.ts";
+import { type Chance, seeded } from "../support/seeded.ts";
 import { countedClient } from "./counted-client.ts";
 import { answerBody, patternAt } from "./early-bytes.ts";
-import { CheckFailed, count, expect, type Report, textOf } from "./report.ts";
-import { type Chance, seeded } from "./seeded.ts";
 import type { EarlyAnswererReady, EarlyAnswererReport, EarlyAnswererSettings } from "./servers/early-answerer.ts";
 import type { Site } from "./site.ts";
 
@@ -42,7 +42,7 @@ export async function checkEarlyAnswers(report: Report, site: Site, times: numbe
     const tls = transport === "TLS" ? { cert: site.cert, key: site.key } : null;
     const settings: EarlyAnswererSettings = { tls };
     await using server = await startProgram<EarlyAnswererReady, EarlyAnswererReport>(
-      "servers/early-answerer.ts",
+      new URL("./servers/early-answerer.ts", import.meta.url),
       settings,
     );
     const origin = `${tls === null ? "http" : "https"}://127.0.0.1:${server.ready.port}`;

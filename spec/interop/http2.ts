@@ -8,9 +8,9 @@ import { createSecureServer } from "node:http2";
 import path from "node:path";
 import { h2 } from "../../lib/h2/index.ts";
 import { Client, Transport } from "../../lib/index.ts";
-import { freePorts, portOf, startInstalled } from "./child.ts";
-import { findOrInstall } from "./install.ts";
-import { count, expect, type Report, textOf } from "./report.ts";
+import { freePorts, portOf, startInstalled } from "../support/child.ts";
+import { findOrInstall } from "../support/install.ts";
+import { count, expect, type Report, textOf } from "../support/report.ts";
 import { givesUpRoot, versionOf } from "./servers/real-server.ts";
 import type { Site } from "./site.ts";
 

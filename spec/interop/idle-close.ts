@@ -6,10 +6,10 @@
  * A close has crossed unless the server's stamp after it is earlier than `seen` (watched-client.ts).
  */
 
-import { type Program, startProgram } from "./child.ts";
+import { type Program, startProgram } from "../support/child.ts";
+import { count, expect, type Report, tally, textOf } from "../support/report.ts";
+import { type Chance, seeded } from "../support/seeded.ts";
 import { blockLoop } from "./monotonic.ts";
-import { count, expect, type Report, tally, textOf } from "./report.ts";
-import { type Chance, seeded } from "./seeded.ts";
 import type { Close, IdleCloserReady, IdleCloserSettings } from "./servers/idle-closer.ts";
 import { nextPlace, type Observed, WatchedClient } from "./watched-client.ts";
 
@@ -19,7 +19,7 @@ type Server = Program<IdleCloserReady, Close[]>;
 
 export async function checkIdleClose(report: Report, gets: number, seed: number): Promise<void> {
   const settings: IdleCloserSettings = { seed, idleMax: IDLE_MAX_MS };
-  await using server: Server = await startProgram("servers/idle-closer.ts", settings);
+  await using server: Server = await startProgram(new URL("./servers/idle-closer.ts", import.meta.url), settings);
   await report.check("idle-close: replay nothing-written", async () => {
     await using client = new WatchedClient();
     const observed = await load(client, server, gets, seeded(seed + 1));

@@ -15,8 +15,8 @@ import {
   Transport,
   type TransportOptions,
 } from "../../lib/index.ts";
-import { portOf } from "./child.ts";
-import { count, expect, type Report, textOf } from "./report.ts";
+import { portOf } from "../support/child.ts";
+import { count, expect, type Report, textOf } from "../support/report.ts";
 import { startDante } from "./servers/dante.ts";
 import { startNodeHttp, startNodeHttps } from "./servers/node.ts";
 import { PASSWORD, type RealProxy, type StartProxy, USER } from "./servers/real-proxy.ts";

@@ -4,9 +4,10 @@
  */
 
 import { createHash } from "node:crypto";
-import { startProgram } from "./child.ts";
+import { startProgram } from "../support/child.ts";
+import { keystream } from "../support/keystream.ts";
+import { count, expect, mebibytes, type Report, seconds, textOf } from "../support/report.ts";
 import { type CountedClient, countedClient } from "./counted-client.ts";
-import { count, expect, mebibytes, type Report, seconds, textOf } from "./report.ts";
 import { startApache } from "./servers/apache.ts";
 import { startCaddy } from "./servers/caddy.ts";
 import { startHaproxy } from "./servers/haproxy.ts";
@@ -14,7 +15,7 @@ import { startNginx, startNginxTls } from "./servers/nginx.ts";
 import { startNodeHttp, startNodeHttps } from "./servers/node.ts";
 import type { Received } from "./servers/origin.ts";
 import type { RealServer, StartServer } from "./servers/real-server.ts";
-import { keystream, type Site } from "./site.ts";
+import type { Site } from "./site.ts";
 import type { TransferReport, TransferSettings } from "./transfer.ts";
 
 /** How much of each; `--quick` asks for less. */
@@ -144,7 +145,7 @@ async function posts(counted: CountedClient, origin: string, site: Site): Promis
 
 async function bigBody(origin: string, site: Site, way: "download" | "upload"): Promise<string> {
   const settings: TransferSettings = { origin, ca: site.ca, way, bytes: site.bigBytes, seed: site.seed };
-  await using transfer = await startProgram<null, TransferReport>("transfer.ts", settings);
+  await using transfer = await startProgram<null, TransferReport>(new URL("./transfer.ts", import.meta.url), settings);
   const report = await transfer.report();
   if (way === "download") expectSame(report, { bytes: site.bigBytes, sha256: site.bigSha256 });
   else expectSame(report.received, { bytes: site.bigBytes, sha256: report.sha256 });

@@ -11,13 +11,13 @@
  */
 
 import { parseArgs } from "node:util";
+import { Report } from "../support/report.ts";
 import { checkDecompression } from "./decompress.ts";
 import { checkEarlyAnswers } from "./early-answer.ts";
 import { checkHttp2 } from "./http2.ts";
 import { checkIdleClose } from "./idle-close.ts";
 import { checkProxy, PROXIES } from "./proxies.ts";
 import { checkServer, SERVERS } from "./real-servers.ts";
-import { Report } from "./report.ts";
 import { makeSite } from "./site.ts";
 import { checkUnsolicited } from "./unsolicited.ts";
 

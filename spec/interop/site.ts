@@ -5,7 +5,7 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { createCipheriv, createHash } from "node:crypto";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -19,10 +19,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type Program, startProgram } from "./child.ts";
+import { type Program, startProgram } from "../support/child.ts";
+import { keystream } from "../support/keystream.ts";
 import type { OriginReady, OriginSettings } from "./servers/origin.ts";
-
-const BLOCK_BYTES = 65_536;
 
 export interface Site {
   /** Everything that the run writes is below it. */
@@ -42,17 +41,6 @@ export interface Site {
   readonly uploadPort: number;
 }
 
-/** Pseudo-random bytes without end to their pattern: the keystream of a cipher, in blocks that are the taker's own. */
-export function* keystream(seed: number, bytes: number): Generator<Buffer> {
-  const key = Buffer.alloc(16);
-  key.writeInt32BE(seed | 0);
-  const cipher = createCipheriv("aes-128-ctr", key, Buffer.alloc(16));
-  const zeros = Buffer.alloc(BLOCK_BYTES);
-  for (let left = bytes; left > 0; left -= BLOCK_BYTES) {
-    yield cipher.update(left < BLOCK_BYTES ? zeros.subarray(0, left) : zeros);
-  }
-}
-
 export async function makeSite(seed: number, bigBytes: number): Promise<Site> {
   const folder = mkdtempSync(path.join(tmpdir(), "persistconn-interop-"));
   // Servers that are killed at exit may write a last line while this removes what they write to.
@@ -67,7 +55,10 @@ export async function makeSite(seed: number, bigBytes: number): Promise<Site> {
   const key = path.join(folder, "key.pem");
   makeCertificate(cert, key);
   const settings: OriginSettings = { root, tls: null };
-  const upload: Program<OriginReady, null> = await startProgram("servers/origin.ts", settings);
+  const upload: Program<OriginReady, null> = await startProgram(
+    new URL("./servers/origin.ts", import.meta.url),
+    settings,
+  );
   const ca = readFileSync(cert, "utf8");
   return { folder, root, small, bigBytes, bigSha256, seed, cert, key, ca, uploadPort: upload.ready.port };
 }

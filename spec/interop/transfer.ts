@@ -6,9 +6,9 @@
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { Client, Transport } from "../../lib/index.ts";
-import { programSettings, serveParent } from "./child.ts";
+import { programSettings, serveParent } from "../support/child.ts";
+import { keystream } from "../support/keystream.ts";
 import type { Received } from "./servers/origin.ts";
-import { keystream } from "./site.ts";
 
 export interface TransferSettings {
   readonly origin: string;

@@ -4,10 +4,10 @@
  * HTTP/1.1; such are counted here, and nothing else may go wrong with them.
  */
 
-import { startProgram } from "./child.ts";
+import { startProgram } from "../support/child.ts";
+import { count, expect, type Report, tally, textOf } from "../support/report.ts";
+import { seeded } from "../support/seeded.ts";
 import { blockLoop } from "./monotonic.ts";
-import { count, expect, type Report, tally, textOf } from "./report.ts";
-import { seeded } from "./seeded.ts";
 import type { DoubleAnswererReady, DoubleAnswererSettings, Sent } from "./servers/double-answerer.ts";
 import { nextPlace, type Observed, WatchedClient } from "./watched-client.ts";
 
@@ -16,7 +16,10 @@ const DELAY_MAX_MS = 5;
 export async function checkUnsolicited(report: Report, gets: number, seed: number): Promise<void> {
   await report.check("unsolicited: a second answer to one request", async () => {
     const settings: DoubleAnswererSettings = { seed, delayMax: DELAY_MAX_MS };
-    await using server = await startProgram<DoubleAnswererReady, Sent[]>("servers/double-answerer.ts", settings);
+    await using server = await startProgram<DoubleAnswererReady, Sent[]>(
+      new URL("./servers/double-answerer.ts", import.meta.url),
+      settings,
+    );
     await using client = new WatchedClient();
     const chance = seeded(seed + 1);
     const observed: Observed[] = [];

@@ -13,9 +13,9 @@
  */
 
 import { Client, type HttpError, type Response, Transport, type TransportOptions } from "../../lib/index.ts";
+import { expect } from "../support/report.ts";
+import type { Chance } from "../support/seeded.ts";
 import { blockLoop, stamp } from "./monotonic.ts";
-import { expect } from "./report.ts";
-import type { Chance } from "./seeded.ts";
 
 /** One request, seen from here. All stamps are nanoseconds of the machine's clock. */
 export interface Observed {

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createBrotliCompress, createDeflate, createGzip } from "node:zlib";
-import { serveParent } from "../child.ts";
+import { serveParent } from "../../support/child.ts";
 
 export interface BomberReady {
   readonly port: number;

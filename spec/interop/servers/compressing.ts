@@ -6,8 +6,8 @@
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { freePorts, startInstalled } from "../child.ts";
-import { findOrInstall, findOrInstallFile } from "../install.ts";
+import { freePorts, startInstalled } from "../../support/child.ts";
+import { findOrInstall, findOrInstallFile } from "../../support/install.ts";
 import type { Site } from "../site.ts";
 import { givesUpRoot, versionOf } from "./real-server.ts";
 

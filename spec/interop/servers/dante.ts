@@ -6,8 +6,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { freePorts, startInstalled } from "../child.ts";
-import { findOrInstall } from "../install.ts";
+import { freePorts, startInstalled } from "../../support/child.ts";
+import { findOrInstall } from "../../support/install.ts";
 import type { Site } from "../site.ts";
 import { PASSWORD, type RealProxy, USER } from "./real-proxy.ts";
 import { givesUpRoot, versionOf } from "./real-server.ts";

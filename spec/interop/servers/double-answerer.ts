@@ -6,9 +6,9 @@
  */
 
 import net from "node:net";
-import { portOf, programSettings, serveParent } from "../child.ts";
+import { portOf, programSettings, serveParent } from "../../support/child.ts";
+import { seeded } from "../../support/seeded.ts";
 import { stamp } from "../monotonic.ts";
-import { seeded } from "../seeded.ts";
 
 export interface DoubleAnswererSettings {
   readonly seed: number;

@@ -10,7 +10,7 @@
 import { readFileSync } from "node:fs";
 import net from "node:net";
 import tls from "node:tls";
-import { portOf, programSettings, serveParent } from "../child.ts";
+import { portOf, programSettings, serveParent } from "../../support/child.ts";
 import { answerBody, patternAt } from "../early-bytes.ts";
 
 export interface EarlyAnswererSettings {

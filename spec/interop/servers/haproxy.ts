@@ -5,8 +5,8 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { freePorts, startInstalled } from "../child.ts";
-import { findOrInstall } from "../install.ts";
+import { freePorts, startInstalled } from "../../support/child.ts";
+import { findOrInstall } from "../../support/install.ts";
 import type { Site } from "../site.ts";
 import { startNginx } from "./nginx.ts";
 import { type RealServer, versionOf } from "./real-server.ts";

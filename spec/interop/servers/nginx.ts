@@ -6,17 +6,22 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { freePorts, startInstalled } from "../child.ts";
-import { findOrInstall } from "../install.ts";
+import { freePorts, startInstalled } from "../../support/child.ts";
+import { findOrInstall } from "../../support/install.ts";
 import type { Site } from "../site.ts";
 import { givesUpRoot, type RealServer, versionOf } from "./real-server.ts";
 
 const NO_LIMIT = "keepalive_requests 1000000000; keepalive_time 24h;";
 
-export const startNginx = (site: Site): Promise<RealServer> => start(site, false);
-export const startNginxTls = (site: Site): Promise<RealServer> => start(site, true);
+/** nginx, and how to reach its processes: the file in which the master has its id. */
+export interface Nginx extends RealServer {
+  readonly pidFile: string;
+}
 
-async function start(site: Site, tls: boolean): Promise<RealServer> {
+export const startNginx = (site: Site): Promise<Nginx> => start(site, false);
+export const startNginxTls = (site: Site): Promise<Nginx> => start(site, true);
+
+async function start(site: Site, tls: boolean): Promise<Nginx> {
   const program = findOrInstall("nginx", ["nginx-light", "nginx"]);
   const [lifted = 0, stock = 0] = await freePorts(2);
   const home = path.join(site.folder, `nginx-${lifted}`);
@@ -33,6 +38,7 @@ async function start(site: Site, tls: boolean): Promise<RealServer> {
     stock: `${scheme}://127.0.0.1:${stock}`,
     requestsPerConnection: 1000,
     limitName: "keepalive_requests 1000",
+    pidFile: path.join(home, "nginx.pid"),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
 }
@@ -56,6 +62,11 @@ function configuration(site: Site, home: string, tls: boolean, lifted: number, s
       proxy_hide_header x-client-port;
       proxy_request_buffering off;
       client_max_body_size 0;
+    }
+    location = /chunked {
+      proxy_pass http://127.0.0.1:${site.uploadPort};
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
     }
   }`;
   return `

@@ -1,6 +1,6 @@
 /** node:http and node:https as servers under test. `maxRequestsPerSocket` is 0 as it comes: no limit. */
 
-import { type Program, startProgram } from "../child.ts";
+import { type Program, startProgram } from "../../support/child.ts";
 import type { Site } from "../site.ts";
 import type { OriginReady, OriginSettings } from "./origin.ts";
 import type { RealServer } from "./real-server.ts";
@@ -10,7 +10,7 @@ export const startNodeHttps = (site: Site): Promise<RealServer> => start(site, t
 
 async function start(site: Site, tls: boolean): Promise<RealServer> {
   const settings: OriginSettings = { root: site.root, tls: tls ? { cert: site.cert, key: site.key } : null };
-  const running: Program<OriginReady, null> = await startProgram("servers/origin.ts", settings);
+  const running: Program<OriginReady, null> = await startProgram(new URL("./origin.ts", import.meta.url), settings);
   const origin = `${tls ? "https" : "http"}://127.0.0.1:${running.ready.port}`;
   return {
     version: process.versions.node,

@@ -3,6 +3,7 @@
  * test, and the place where the others send POST /upload, since they cannot hash.
  *
  * GET, HEAD /NAME   the file
+ * GET /chunked      `?bytes=N` bytes of no announced length
  * POST /upload      `{"bytes":…,"sha256":"…"}` of the body it received; `?slow` reads it with pauses
  *
  * Every answer says in `x-client-port` from which port its connection came, as every server under test does.
@@ -13,8 +14,8 @@ import { createReadStream, readFileSync, statSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import path from "node:path";
-import { pipeline } from "node:stream";
-import { portOf, programSettings, serveParent } from "../child.ts";
+import { pipeline, Readable } from "node:stream";
+import { portOf, programSettings, serveParent } from "../../support/child.ts";
 
 export interface OriginSettings {
   readonly root: string;
@@ -32,6 +33,7 @@ export interface Received {
 /** A slow reader stops for so long after each so many bytes: a GiB then takes some four seconds more. */
 const SLOW_BYTES = 2 ** 20;
 const SLOW_MS = 3;
+const CHUNK = Buffer.alloc(8_192, "c");
 
 const settings = programSettings<OriginSettings>();
 
@@ -39,6 +41,7 @@ function answer(request: http.IncomingMessage, response: http.ServerResponse): v
   const url = new URL(request.url ?? "/", "http://origin");
   response.setHeader("x-client-port", String(request.socket.remotePort));
   if (request.method === "POST") receive(request, response, url.searchParams.has("slow"));
+  else if (url.pathname === "/chunked") sendChunked(Number(url.searchParams.get("bytes")), response);
   else send(path.join(settings.root, path.basename(url.pathname)), request, response);
 }
 
@@ -67,6 +70,13 @@ function send(file: string, request: http.IncomingMessage, response: http.Server
   if (request.method === "HEAD") response.end();
   else if (bytes < 65_536) response.end(readFileSync(file));
   else pipeline(createReadStream(file), response, () => {});
+}
+
+function sendChunked(bytes: number, response: http.ServerResponse): void {
+  const blocks = function* () {
+    for (let left = bytes; left > 0; left -= CHUNK.length) yield left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK;
+  };
+  pipeline(Readable.from(blocks()), response, () => {});
 }
 
 const server =

@@ -1,14 +1,27 @@
 /**
- * The other processes of a run: our own programs of `servers/` (they talk over the channel that `fork` gives) and
- * installed servers. Each is killed by its id when its owner is disposed, and all that are left when the run exits; a
- * program of ours also goes when its channel breaks.
+ * The other processes of a run against real servers or a real kernel: our own programs (they talk over the channel that
+ * `fork` gives) and installed servers. Each is killed by its id when its owner is disposed, and all that are left when
+ * the run exits; a program of ours also goes when its channel breaks.
  */
 
 import { type ChildProcess, fork, spawn } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import net from "node:net";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { textOf } from "./report.ts";
+
+/** What a program of ours is asked. */
+interface Asked {
+  readonly id: number;
+  readonly question: string;
+}
+/** What it says: an answer, the reason why there is none, or something unasked. That it is ready answers no question. */
+type Said =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: string }
+  | { readonly note: number };
+const READY = 0;
 
 const living = new Set<ChildProcess>();
 
@@ -34,35 +47,55 @@ function endGroup(leader: number): void {
   }
 }
 
-function keepTrack(child: ChildProcess): void {
+/** Has the process killed at the exit of this one. Without a channel it must lead a group of its own (`detached`). */
+export function keepTrack(child: ChildProcess): void {
   living.add(child);
   child.once("exit", () => living.delete(child));
 }
 
 /** A program of ours in a process of its own. `Ready` is what it says once, when it can be used. */
 export interface Program<Ready, Report> extends AsyncDisposable {
+  readonly pid: number;
   readonly ready: Ready;
-  /** Asks for what it has seen since it was last asked. */
-  report(): Promise<Report>;
+  /** Asks for what it has seen since it was last asked; or for what `question` says, where the pair has agreed on it. */
+  report(question?: string): Promise<Report>;
+}
+
+export interface ProgramOptions {
+  /** A command that takes node's command line as its last arguments and becomes it: `ip netns exec NAME`. */
+  readonly behind?: readonly string[];
+  /** Hears what the program says unasked, see `tellParent`. */
+  readonly heard?: (note: number) => void;
 }
 
 /** Runs one of our programs. `settings` reaches it as its only argument, in JSON. */
-export async function startProgram<Ready, Report>(file: string, settings: object): Promise<Program<Ready, Report>> {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(settings)], {
-    execPath: process.execPath,
-    execArgv: ["--import", "tsx"],
+export async function startProgram<Ready, Report>(
+  file: URL,
+  settings: object,
+  { behind = [], heard }: ProgramOptions = {},
+): Promise<Program<Ready, Report>> {
+  const [first = process.execPath, ...rest] = [...behind, process.execPath, "--import", "tsx"];
+  const child = fork(fileURLToPath(file), [JSON.stringify(settings)], {
+    execPath: first,
+    execArgv: rest,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   keepTrack(child);
-  const message = async () => {
+  const name = basename(file.pathname);
+  const answers = new EventEmitter();
+  child.on("message", (said: Said) => {
+    if ("note" in said) heard?.(said.note);
+    else answers.emit(String(said.id), said);
+  });
+  const answerTo = async (id: number) => {
     const gone = new AbortController();
     const exited = once(child, "exit", { signal: gone.signal }).then(([code, signal]) => {
-      throw new Error(`${file} ended: ${signal ?? `exit code ${code}`}`);
+      throw new Error(`${name} ended: ${signal ?? `exit code ${code}`}`);
     });
     exited.catch(() => {});
     try {
-      const [said] = await Promise.race([once(child, "message", { signal: gone.signal }), exited]);
-      if ("error" in said) throw new Error(`${file}: ${said.error}`);
+      const [said] = await Promise.race([once(answers, String(id), { signal: gone.signal }), exited]);
+      if ("error" in said) throw new Error(`${name}: ${said.error}`);
       return said.value;
     } finally {
       gone.abort();
@@ -75,11 +108,15 @@ export async function startProgram<Ready, Report>(file: string, settings: object
     await exit;
   };
   try {
+    const ready: Ready = await answerTo(READY); // the program's first message; its type is the pair's own agreement
+    let asked = READY;
     return {
-      ready: await message(), // the program's first message; its type is the pair's own agreement
-      async report() {
-        const answer = message();
-        child.send("report");
+      pid: child.pid ?? 0, // it has spoken, so it has one
+      ready,
+      async report(question = "report") {
+        const message: Asked = { id: ++asked, question };
+        const answer = answerTo(message.id);
+        child.send(message);
         return answer;
       },
       [Symbol.asyncDispose]: dispose,
@@ -91,16 +128,23 @@ export async function startProgram<Ready, Report>(file: string, settings: object
 }
 
 /** The other end: says that this program is ready, answers each request for a report, and goes with its parent. */
-export function serveParent<Ready, Report>(ready: Ready, report: () => Report | Promise<Report>): void {
+export function serveParent<Ready, Report>(ready: Ready, report: (question: string) => Report | Promise<Report>): void {
   process.on("disconnect", () => process.exit(0));
-  process.on("message", async () => {
+  const say = (said: Said) => process.send?.(said);
+  process.on("message", async ({ id, question }: Asked) => {
     try {
-      process.send?.({ value: await report() });
+      say({ id, value: await report(question) });
     } catch (error) {
-      process.send?.({ error: textOf(error) });
+      say({ id, error: textOf(error) });
     }
   });
-  process.send?.({ value: ready });
+  say({ id: READY, value: ready });
+}
+
+/** Says a number unasked: how far it is, say. */
+export function tellParent(note: number): void {
+  const said: Said = { note };
+  process.send?.(said);
 }
 
 /** The settings given to this program. */

@@ -1,5 +1,5 @@
 /**
- * Installed servers: finds them, and as root installs from Debian what is missing. Never starts a distribution's
+ * Installed servers and tools: finds them, and as root installs from Debian what is missing. Never starts a distribution's
  * service: while apt runs, a policy says no to every start, and it is taken away again if it was ours.
  * Packages stay installed; all else that a run makes is in its temporary folder.
  */
