@@ -224,7 +224,7 @@ export class Callers {
   #whole(record: CallRecord, response: Response, bytes: number): void {
     const { answer } = record;
     if (answer === null || answer.framing === "endless") return;
-    const expected = record.method === "HEAD" || response.body === null ? 0 : answer.body.length;
+    const expected = record.method === "HEAD" ? 0 : answer.body.length;
     // Where the close marks the end, a cut body looks like a whole one (RFC 9112 §8).
     if (bytes === expected || response.framing === "close") return;
     this.#invariants.violate("own-answer", `${record.name} got ${bytes} bytes for whole, of ${expected}`);

@@ -62,12 +62,16 @@ export async function simulate(seed: number, { requests = 60, keepLog = false }:
     {
       ...settings.transport,
       ...(settings.secured ? { dialTls: dial } : { dial }),
-      trace: (event) => {
-        world.log(
-          `  ${event.type} ${event.connection === null ? "" : invariants.nameOf(event.connection)} ${"reason" in event ? event.reason : ""}`,
-        );
-        const record = invariants.traced(event);
-        meddle(world, settings, record, transport);
+      trace: {
+        groups: ["call", "pool", "dial", "connection", "body"],
+        secrets: true, // nothing here is one, and hiding them costs more than all the rest of a listener
+        on: (event) => {
+          world.log(
+            `  ${event.type} ${event.connection === null ? "" : invariants.nameOf(event.connection)} ${"reason" in event ? event.reason : ""}`,
+          );
+          const record = invariants.traced(event);
+          meddle(world, settings, record, transport);
+        },
       },
     },
     world.clock,

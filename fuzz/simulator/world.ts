@@ -64,6 +64,9 @@ export class World {
   readonly #lines: string[] = [];
   #hash = 0x811c9dc5;
   #hash2 = 0;
+  /** The time as the log writes it: many lines share it. */
+  #stampedAt = -1;
+  #stamp = "";
 
   constructor(seed: number, { delayMs = 0, keepLog = false } = {}) {
     this.chance = seeded(seed);
@@ -119,7 +122,11 @@ export class World {
   // ---- the log
 
   log(line: string): void {
-    const stamped = `${this.now.toFixed(3)} ${line}`;
+    if (this.now !== this.#stampedAt) {
+      this.#stampedAt = this.now;
+      this.#stamp = this.now.toFixed(3);
+    }
+    const stamped = `${this.#stamp} ${line}`;
     let hash = this.#hash;
     for (let i = 0; i < stamped.length; i++) hash = Math.imul(hash ^ stamped.charCodeAt(i), 0x01000193);
     this.#hash = hash;
