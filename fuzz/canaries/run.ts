@@ -14,7 +14,10 @@ import { join } from "node:path";
 const here = new URL(".", import.meta.url).pathname;
 const root = new URL("../..", import.meta.url).pathname;
 const COPIED = ["lib", "spec", "fuzz", "package.json", "tsconfig.json"];
-const PATIENCE_MS = 300_000;
+/** The most that one canary may take. What is cut off then has found nothing: slowness is not a catch. */
+const PATIENCE_MS = 1_800_000;
+/** A tree that does not load fails everything, and says nothing about the bug. */
+const DOES_NOT_LOAD = /SyntaxError|TransformError|Transform failed|ERR_MODULE_NOT_FOUND|Failed to load/;
 
 interface Canary {
   readonly name: string;
@@ -54,9 +57,10 @@ async function bySimulator(dir: string, runs: string): Promise<Outcome> {
   const environment = { SEED: "1", RUNS: runs, REQUESTS: "60", STOP: "1" };
   const { status, text } = await run(dir, ["--import", "tsx", "fuzz/simulator/run.ts"], environment);
   const found = /^Simulator, seed (\d+): (.*)$/m.exec(text);
+  if (found !== null) return { caught: true, how: `seed ${found[1]}: ${found[2]}` };
   if (status === 0) return { caught: false, why: `${runs} worlds found nothing` };
-  if (found === null) return { caught: true, how: `the run came down: ${lastLine(text)}` };
-  return { caught: true, how: `seed ${found[1]}: ${found[2]}` };
+  if (status === null || DOES_NOT_LOAD.test(text)) return { caught: false, why: lastLine(text) };
+  return { caught: true, how: `the run came down: ${lastLine(text)}` };
 }
 
 async function bySpecs(dir: string, specs: readonly string[]): Promise<Outcome> {
@@ -66,9 +70,10 @@ async function bySpecs(dir: string, specs: readonly string[]): Promise<Outcome> 
     [vitest, "run", "--bail=1", "--config", "spec/vitest.config.ts", ...specs],
     {},
   );
-  const found = /FAIL\s+(.+)/.exec(text);
+  const found = /FAIL\s+(.+)/.exec(text) ?? /(Unhandled .+)/.exec(text);
   if (status === 0) return { caught: false, why: `${specs.join(", ")} did not fail` };
-  return { caught: true, how: found?.[1] ?? lastLine(text) };
+  if (found === null || DOES_NOT_LOAD.test(text)) return { caught: false, why: lastLine(text) };
+  return { caught: true, how: found[1] ?? "" };
 }
 
 function run(
@@ -98,6 +103,7 @@ function lastLine(text: string): string {
 }
 
 const all = canaries(process.argv[2] ?? "");
+const startedAt = Date.now();
 let missed = 0;
 for (const canary of all) {
   const outcome = await release(canary);
@@ -107,5 +113,7 @@ for (const canary of all) {
     console.log(`MISSED  ${canary.name} (${canary.what}): ${outcome.why}`);
   }
 }
-console.log(`${all.length - missed} caught, ${missed} missed`);
+console.log(
+  `${all.length - missed} caught, ${missed} missed, in ${Math.round((Date.now() - startedAt) / 60_000)} minutes`,
+);
 if (missed > 0 || all.length === 0) process.exitCode = 1;
