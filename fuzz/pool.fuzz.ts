@@ -24,6 +24,10 @@ type Reaction = (typeof reactions)[number];
 const failReactions = ["none", "none", "get", "cancel-first", "cancel-last", "close-idle"] as const;
 type FailReaction = (typeof failReactions)[number];
 
+/** What somebody does who hears that a dial was given up. */
+const abandonReactions = ["none", "cancel-first", "cancel-last"] as const;
+type AbandonReaction = (typeof abandonReactions)[number];
+
 /** The pool under test, with what an onlooker can know of it without asking it. */
 class Real {
   readonly h: Harness;
@@ -32,7 +36,7 @@ class Real {
   /** Who waits, in order of arrival; a retried one is in front. */
   line: { name: string; key: string; fresh: boolean }[] = [];
   readonly lent = new Set<Slot<number>>();
-  /** What wants do when they are served, by `name/times`; the model has done it before. */
+  /** What is done inside of the pool's own calls, by when; the model has done it before. */
   readonly script = new Map<string, (real: Real) => void>();
   readonly #served = new Map<string, number>();
 
@@ -44,6 +48,7 @@ class Real {
       this.#leave(name);
       this.script.get(`${name} failed`)?.(this);
     };
+    this.h.onAbandon = (number) => this.script.get(`abandon ${number}`)?.(this);
   }
 
   get(name: string, key: string): void {
@@ -125,8 +130,12 @@ class Model {
   #names = 0;
   readonly #served = new Map<string, number>();
 
-  constructor(limits: PoolLimits, real: Real) {
+  constructor(limits: PoolLimits, real: Real, onAbandon: AbandonReaction) {
     this.pool = new NaivePool(limits);
+    this.pool.onAbandoned = ({ key, number }) => {
+      if (onAbandon !== "none")
+        this.#cancelOther(key, onAbandon, (act) => this.real.script.set(`abandon ${number}`, act));
+    };
     this.pool.onServed = (want, slot) => this.#react(want, slot);
     this.pool.onFailed = (want) => this.#reactFailed(want);
     this.real = real;
@@ -176,7 +185,7 @@ class Model {
       write((real) => real.get(name, want.key));
       pool.get(name, want.key);
     } else if (reaction !== "none") {
-      this.#cancelOther(want, reaction, write);
+      this.#cancelOther(want.key, reaction, write);
     }
   }
 
@@ -192,16 +201,12 @@ class Model {
       write((real) => real.h.pool.closeIdle());
       pool.closeIdle();
     } else if (reaction !== "none") {
-      this.#cancelOther(want, reaction, write);
+      this.#cancelOther(want.key, reaction, write);
     }
   }
 
-  #cancelOther(
-    want: NaiveWant,
-    which: "cancel-first" | "cancel-last",
-    write: (act: (real: Real) => void) => void,
-  ): void {
-    const other = this.pool.waiting.filter((w) => w.key === want.key).at(which === "cancel-first" ? 0 : -1);
+  #cancelOther(key: string, which: "cancel-first" | "cancel-last", write: (act: (real: Real) => void) => void): void {
+    const other = this.pool.waiting.filter((w) => w.key === key).at(which === "cancel-first" ? 0 : -1);
     if (other === undefined) return;
     write((real) => real.cancel(other.name));
     this.pool.cancel(other);
@@ -432,33 +437,41 @@ const commands = [
 const rarer = [removeThenRetry, cancel, cancel, advance, expire, closeIdle];
 const rarest = fc.oneof({ weight: 30, arbitrary: fc.oneof(...commands, ...rarer) }, { weight: 1, arbitrary: close });
 
+const onAbandon = fc.constantFrom(...abandonReactions);
+
 test("Pool does what the naive pool does, whatever interleaves", () => {
   fc.assert(
-    fc.property(limits, fc.commands([rarest], { maxCommands: 80, size: "max" }), fc.boolean(), (some, steps, rest) => {
-      const real = new Real(some);
-      const model = new Model(some, real);
-      fc.modelRun(() => ({ model, real }), steps);
-      if (rest) comeToRest(model);
-      let empty = false;
-      model.step(
-        () => model.pool.close("closed"),
-        (r) => r.h.pool.close(new Error("closed")),
-      );
-      real.h.pool.whenEmpty(() => {
-        empty = true;
-      });
-      expect(model.pool.waiting).toEqual([]);
-      for (const slot of busy(model)) {
-        expect(empty).toBe(false);
+    fc.property(
+      limits,
+      onAbandon,
+      fc.commands([rarest], { maxCommands: 80, size: "max" }),
+      fc.boolean(),
+      (some, told, steps, rest) => {
+        const real = new Real(some);
+        const model = new Model(some, real, told);
+        fc.modelRun(() => ({ model, real }), steps);
+        if (rest) comeToRest(model);
+        let empty = false;
         model.step(
-          () => model.pool.put(slot, null),
-          (r) => r.put(slot.number, null),
+          () => model.pool.close("closed"),
+          (r) => r.h.pool.close(new Error("closed")),
         );
-      }
-      expect(empty).toBe(true);
-      expect(model.slots("dialing", "idle", "busy")).toEqual([]);
-      turn(model);
-    }),
+        real.h.pool.whenEmpty(() => {
+          empty = true;
+        });
+        expect(model.pool.waiting).toEqual([]);
+        for (const slot of busy(model)) {
+          expect(empty).toBe(false);
+          model.step(
+            () => model.pool.put(slot, null),
+            (r) => r.put(slot.number, null),
+          );
+        }
+        expect(empty).toBe(true);
+        expect(model.slots("dialing", "idle", "busy")).toEqual([]);
+        turn(model);
+      },
+    ),
     runs("pool", 1.5),
   );
 }, 600_000);

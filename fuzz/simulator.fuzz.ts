@@ -2,8 +2,8 @@
  * Whatever the network, the peers and the callers do, the rules of `simulator/invariants.ts` hold: in worlds drawn from
  * seeds, in virtual time, with the real client.
  *
- * RUNS sets the number of worlds (30), SEED the first of them (default: a fresh one). A failure prints its own seed and
- * the command that replays it; the same seed gives the same run.
+ * RUNS sets the number of worlds (30), SEED the first of them (default: a fresh one), REQUESTS about how many requests
+ * each of them makes (60). A failure prints its own seed and the command that replays it; the same seed gives the same run.
  */
 
 import { randomInt } from "node:crypto";
@@ -14,6 +14,7 @@ import { simulate } from "./simulator/simulate.ts";
 
 const runs = Number(process.env["RUNS"] || 30);
 const first = Number(process.env["SEED"] || randomInt(2 ** 31));
+const options = process.env["REQUESTS"] ? { requests: Number(process.env["REQUESTS"]) } : {};
 
 const unhandled: unknown[] = [];
 const keep = (error: unknown) => unhandled.push(error);
@@ -33,7 +34,7 @@ describe("the simulator", () => {
       let requests = 0;
       let answered = 0;
       for (let seed = first; seed < first + runs; seed++) {
-        const result = await simulate(seed);
+        const result = await simulate(seed, options);
         if (result.error !== null) throw new Error(reportOf(result));
         requests += result.requests;
         answered += result.answered;

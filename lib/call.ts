@@ -587,6 +587,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
 
   /** Ends the call wherever it stands. After the last byte off the wire nobody can call this any more. */
   #cancel(reason: CloseReason, error: unknown): void {
+    if (this.#cancelled) return; // by what a listener heard of its end: the first reason stands
     this.#cancelled = true;
     switch (this.#state) {
       case "between":
@@ -594,7 +595,9 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
       case "waiting":
         if (this.#want !== null) this.#host.pool.cancel(this.#want);
         if (this.way.negotiated) this.#host.shared.left(this.way.key, this);
-        return this.#finish(error);
+        // A listener that heard of its dial's end may have closed the transport, which ends who waits for a shared one.
+        if (!this.#isOver) this.#finish(error);
+        return;
       case "sent":
       case "answered":
         (this.#lease as Lease).conn.abort(this.#exchange as Exchange, reason, error); // both set when it was sent

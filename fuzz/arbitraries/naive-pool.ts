@@ -55,6 +55,8 @@ export class NaivePool {
   onServed: (want: NaiveWant, slot: NaiveSlot) => void = () => {};
   /** What it does when its wait fails, likewise. */
   onFailed: (want: NaiveWant) => void = () => {};
+  /** What is done when a dial is given up. */
+  onAbandoned: (slot: NaiveSlot) => void = () => {};
 
   constructor(limits: PoolLimits) {
     this.limits = limits;
@@ -90,7 +92,7 @@ export class NaivePool {
     if (want.state !== "waiting") return false;
     want.state = "cancelled";
     const dial = this.#leave(want);
-    if (dial !== null) this.#orphan(dial, "detached");
+    if (dial !== null) this.#orphan(dial);
     for (;;) {
       const detached = this.loose.filter((s) => s.key === want.key && s.loose === "detached");
       if (detached.length <= Math.max(1, this.#waitingFor(want.key).length)) break;
@@ -166,8 +168,7 @@ export class NaivePool {
     for (const key of [...this.#order]) {
       const inOrder = () => [...this.#wants(key), ...this.waiting.filter((w) => w.key === key && w.fresh)];
       for (let want = inOrder()[0]; want !== undefined; want = inOrder()[0]) {
-        const dial = this.#leave(want);
-        if (dial !== null) this.#abandon(dial);
+        this.#leave(want);
         this.#fail(want, message);
       }
     }
@@ -197,7 +198,7 @@ export class NaivePool {
       }
       this.idle = this.idle.filter((s) => s !== slot);
       const dial = this.#leave(want);
-      if (dial !== null) this.#orphan(dial, "spare");
+      if (dial !== null) this.#bequeath(dial, "spare");
       this.#lend(slot, want);
     }
     this.#mend(key);
@@ -320,10 +321,15 @@ export class NaivePool {
     this.#say(`dial ${slot.number} for ${want.name}`);
   }
 
-  #orphan(slot: NaiveSlot, why: "spare" | "detached"): void {
+  #orphan(slot: NaiveSlot): void {
+    const waiting = this.#waitingFor(slot.key).length;
+    if (!this.#pooling || this.closed !== null || (this.closeIdleCalled && waiting === 0)) this.#abandon(slot);
+    else this.#bequeath(slot, "detached");
+  }
+
+  #bequeath(slot: NaiveSlot, why: "spare" | "detached"): void {
     slot.reused = true;
     const waiting = this.#waitingFor(slot.key).length;
-    if (!this.#pooling || this.closed !== null || (this.closeIdleCalled && waiting === 0)) return this.#abandon(slot);
     const heir = this.#uncovered(slot.key);
     if (heir !== null && this.#worthWaitingFor(slot)) return this.#bind(heir, slot);
     const detached = this.loose.filter((s) => s.key === slot.key && s.loose === "detached").length;
@@ -337,6 +343,7 @@ export class NaivePool {
     slot.state = "closed";
     this.loose = this.loose.filter((s) => s !== slot);
     this.#say(`abandon ${slot.number}`);
+    this.onAbandoned(slot);
   }
 
   #park(slot: NaiveSlot, hintMs: number | null): void {

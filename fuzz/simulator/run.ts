@@ -47,9 +47,6 @@ function number(name: string, otherwise: number): number {
 const stops = number("STOP", 0) === 1;
 
 function work(): void {
-  process.on("unhandledRejection", (error) => {
-    throw error;
-  });
   process.on("message", async ({ from, to, requests }: Batch) => {
     const before = process.cpuUsage();
     const reports: string[] = [];

@@ -22,6 +22,8 @@ export interface RunOptions {
 
 export interface RunResult {
   readonly seed: number;
+  /** As they were asked for. */
+  readonly options: RunOptions;
   readonly requests: number;
   readonly answered: number;
   readonly failed: number;
@@ -37,10 +39,13 @@ export interface RunResult {
   readonly error: unknown;
 }
 
+const UNCAUGHT = ["uncaughtException", "unhandledRejection"] as const;
+
 /** How long a peer's turn of the loop takes. */
 const PEER_TURN_MS = 0.05;
 
-export async function simulate(seed: number, { requests = 60, keepLog = false }: RunOptions = {}): Promise<RunResult> {
+export async function simulate(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  const { requests = 60, keepLog = false } = options;
   const world = new World(seed, { keepLog });
   const settings = drawSettings(world, requests);
   const links = new Map<number, Link>();
@@ -86,6 +91,9 @@ export async function simulate(seed: number, { requests = 60, keepLog = false }:
   let error: unknown = null;
   const warn = process.emitWarning;
   process.emitWarning = (warning) => world.log(`warning: ${warning}`);
+  // What nobody catches ends the run that it belongs to, with its seed and its log.
+  const uncaught = (thrown: unknown) => world.fail(thrown);
+  for (const event of UNCAUGHT) process.on(event, uncaught);
   try {
     world.log(`seed ${seed}: ${JSON.stringify({ ...settings, dials: undefined })}`);
     end.plan();
@@ -98,9 +106,11 @@ export async function simulate(seed: number, { requests = 60, keepLog = false }:
     transport.destroy(new Error("the run has failed")).catch(() => {});
   } finally {
     process.emitWarning = warn;
+    for (const event of UNCAUGHT) process.off(event, uncaught);
   }
   return {
     seed,
+    options,
     requests: callers.records.size,
     answered: callers.answered,
     failed: callers.failed,

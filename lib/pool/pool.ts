@@ -123,7 +123,7 @@ export class Pool<C, T = unknown> {
     if (!want.cancel()) return false;
     const at = this.#at(want.key);
     const dial = this.#leave(at, want);
-    if (dial !== null) this.#orphan(at, dial, at.detached);
+    if (dial !== null) this.#orphan(at, dial);
     for (let max = Math.max(1, at.waiting); at.detached.size > max; ) this.#abandon(at, at.detached.last!.item);
     this.#settle(at);
     return true;
@@ -263,8 +263,8 @@ export class Pool<C, T = unknown> {
       for (;;) {
         const want = at.wants.first ?? at.freshWants.first;
         if (want === null) break;
-        const dial = this.#leave(at, want);
-        if (dial !== null) this.#abandon(at, dial);
+        // Its dial is abandoned below: whoever hears of that may cancel any want, but none that is out of its queue.
+        this.#leave(at, want);
         this.#fail(want, error);
       }
     }
@@ -357,7 +357,8 @@ export class Pool<C, T = unknown> {
         }
         this.#lend(at, slot, now); // first of all: a slot in no list would look free
         const dial = this.#leave(at, want);
-        if (dial !== null) this.#orphan(at, dial, at.spare);
+        // One that nobody can use is given up when the move is made good, below, and not while the want is between hands.
+        if (dial !== null) this.#bequeath(at, dial, at.spare);
         this.#deliver(want, slot);
       }
     } finally {
@@ -477,16 +478,24 @@ export class Pool<C, T = unknown> {
   #abandon(at: PerKey<C, T>, slot: Slot<C>): void {
     this.#endDial(at, slot);
     slot.move("closed", this.#hooks.now());
-    this.#hooks.abandonDial(slot);
+    this.#outside++;
+    try {
+      this.#hooks.abandonDial(slot);
+    } finally {
+      this.#outside--;
+    }
   }
 
-  /** A dial whose want has left goes to one who needs it, or into `list`, or nowhere. */
-  #orphan(at: PerKey<C, T>, slot: Slot<C>, list: PerKey<C, T>["spare"]): void {
-    slot.reused = true; // whoever gets it did not dial it
-    if (!this.#pooling || this.#closed !== null || (this.#closeIdle && at.waiting === 0)) {
+  /** A dial whose want has left goes to one who needs it, or is detached, or ends. */
+  #orphan(at: PerKey<C, T>, slot: Slot<C>): void {
+    const refused = !this.#pooling || this.#closed !== null || (this.#closeIdle && at.waiting === 0);
+    if (refused)
       this.#abandon(at, slot); // its connection would be refused by the pool
-      return;
-    }
+    else this.#bequeath(at, slot, at.detached);
+  }
+
+  #bequeath(at: PerKey<C, T>, slot: Slot<C>, list: PerKey<C, T>["spare"]): void {
+    slot.reused = true; // whoever gets it did not dial it
     const heir = this.#uncovered(at);
     if (heir !== null && this.#worthWaitingFor(at, slot)) {
       at.wants.bind(heir, slot);

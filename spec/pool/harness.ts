@@ -30,6 +30,7 @@ export class Harness {
   onError: ((name: string) => void) | null = null;
   onConn: ((name: string, slot: Slot<number>) => void) | null = null;
   onClose: ((slot: Slot<number>) => void) | null = null;
+  onAbandon: ((number: number) => void) | null = null;
 
   constructor(limits: Partial<PoolLimits> = {}) {
     const hooks: PoolHooks<number, string> = {
@@ -38,7 +39,10 @@ export class Harness {
         this.slots.push(slot);
         this.#log.push(`dial ${this.slots.length} for ${want.target}`);
       },
-      abandonDial: (slot) => this.#log.push(`abandon ${this.#number(slot)}`),
+      abandonDial: (slot) => {
+        this.#log.push(`abandon ${this.#number(slot)}`);
+        this.onAbandon?.(this.#number(slot));
+      },
       detachDial: (slot) => this.#log.push(`detach ${this.#number(slot)}`),
       attachDial: (slot) => this.#log.push(`attach ${this.#number(slot)}`),
       close: (conn, slot, reason) => {

@@ -74,6 +74,31 @@ test("Pool.close() may be told, by a want that fails, to cancel one whose turn t
   expect(h.pool.isEmpty).toBe(true);
 });
 
+test("Pool.close() may be told, by a dial that it gives up, to cancel the want that counted on it", () => {
+  const h = new Harness();
+  const wants = [h.get("a"), h.get("b")];
+  h.did;
+  h.onAbandon = (number) => h.pool.cancel(wants[number - 1]!); // there are two
+  h.pool.close(closed);
+  expect(h.did.sort()).toEqual(["a failed: closed", "abandon 1", "abandon 2", "b failed: closed"]);
+  expect(wants.map((want) => want.state)).toEqual(["failed", "failed"]);
+  expect(h.pool.isEmpty).toBe(true);
+});
+
+test("Pool: a want that gets an idle connection after closeIdle() is not between hands when its dial is given up", () => {
+  const h = new Harness();
+  h.get("first");
+  h.dialed(1);
+  const second = h.get("second");
+  h.pool.closeIdle();
+  h.put(1);
+  h.onAbandon = () => expect(h.pool.cancel(second)).toBe(false);
+  h.did;
+  h.turn();
+  expect(h.did).toEqual(["detach 2", "second has 1 (reused)", "abandon 2"]);
+  expect(second.state).toBe("served");
+});
+
 test("Pool.whenEmpty() calls at once when nothing is left, else when the last thing goes", () => {
   const h = new Harness();
   const empty: number[] = [];
