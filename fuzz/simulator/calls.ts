@@ -4,24 +4,19 @@
  */
 
 import { Client, HttpError, type Response, TimeoutError, type Transport } from "../../lib/index.ts";
+import { Bodies, patternOf } from "./bodies.ts";
 import type { Invariants } from "./invariants.ts";
 import { CallRecord } from "./records.ts";
 import type { Settings } from "./settings.ts";
 import type { World } from "./world.ts";
 
-/** Bytes that say whose they are, wherever they are cut. */
-export function patternOf(nonce: number, kind: "request" | "answer", bytes: number): Buffer {
-  return Buffer.alloc(bytes, `${kind[0]}${nonce}.`);
-}
-
-/** The body's bytes; whether it was ended is told once. */
-export interface BodyCount {
-  opened: number;
-  over: number;
+interface Group {
+  readonly controller: AbortController;
+  readonly records: CallRecord[];
 }
 
 export class Callers {
-  readonly bodies: BodyCount = { opened: 0, over: 0 };
+  readonly bodies: Bodies;
   /** Every request that was made, by its nonce. */
   readonly records = new Map<number, CallRecord>();
   readonly #world: World;
@@ -36,15 +31,20 @@ export class Callers {
   /** Answers that were left unread: their reading ends with the time limits. */
   answered = 0;
   failed = 0;
+  /** Whoever shares its signal is aborted with the others: all at once. */
+  #group: Group | null = null;
+  readonly #groupReason = new Error("the group is of no interest");
 
   constructor(world: World, settings: Settings, invariants: Invariants, transport: Transport) {
     this.#world = world;
     this.#settings = settings;
     this.#invariants = invariants;
     this.#client = new Client({ transport });
+    this.bodies = new Bodies(world, invariants);
   }
 
   start(): void {
+    if (this.#settings.groups) this.#abortGroups();
     for (let i = 0; i < this.#settings.callers; i++) {
       this.active++;
       this.#caller().then(
@@ -72,10 +72,15 @@ export class Callers {
     this.records.set(nonce, record);
     const scheme = this.#settings.secured ? "https" : "http";
     const reason = new Error(`r${nonce} is of no interest`);
-    const { abortEvery } = this.#settings;
+    const { abortEvery, bodyTroubleEvery } = this.#settings;
+    const drawn =
+      method === "GET" || method === "HEAD"
+        ? null
+        : this.bodies.draw(record, bodyTroubleEvery > 0 && world.oneIn(bodyTroubleEvery), record.timeout > 0);
     let signal: AbortSignal | undefined;
     const aborts = abortEvery > 0 && world.oneIn(abortEvery);
-    if (aborts || this.#settings.meddleEvery > 0) {
+    if (this.#group !== null && world.oneIn(2)) signal = this.#join(this.#group, record);
+    else if (aborts || record.trouble === "aborts" || this.#settings.meddleEvery > 0) {
       const controller = new AbortController();
       signal = controller.signal;
       record.abort = () => {
@@ -89,7 +94,7 @@ export class Callers {
     this.#invariants.starting = record;
     try {
       const response = await this.#client.request(method, `${scheme}://${chance.pick(this.#hosts)}/r/${nonce}`, {
-        ...(method === "GET" || method === "HEAD" ? {} : { body: this.#body(record) }),
+        ...(drawn === null ? {} : drawn),
         ...(bytes > 0 && world.oneIn(8) ? { expectContinue: true } : {}),
         ...(signal === undefined ? {} : { signal }),
         timeout: record.timeout,
@@ -107,6 +112,24 @@ export class Callers {
     }
   }
 
+  /** Aborts, now and then, all calls at once that share a signal. */
+  #abortGroups(): void {
+    const world = this.#world;
+    this.#group = { controller: new AbortController(), records: [] };
+    world.after(world.chance.below(400), () => {
+      const { controller, records } = this.#group!; // it was just made
+      for (const record of records) record.aborted = true;
+      world.log("a group is aborted");
+      controller.abort(this.#groupReason);
+      if (this.active > 0) this.#abortGroups();
+    });
+  }
+
+  #join({ controller, records }: Group, record: CallRecord): AbortSignal {
+    records.push(record);
+    return controller.signal;
+  }
+
   get #hosts(): readonly [string, ...string[]] {
     return this.#settings.hosts as readonly [string, ...string[]]; // drawn among lists with one or more
   }
@@ -122,35 +145,6 @@ export class Callers {
     if (of < 15) return 0;
     if (of < 90) return chance.below(400);
     return of < 99 ? chance.below(9_000) : 30_000 + chance.below(100_000);
-  }
-
-  /** A body in memory, made anew for each sending, or one that comes once, bit by bit. */
-  #body(record: CallRecord): Buffer | (() => AsyncIterable<Buffer>) | AsyncIterable<Buffer> {
-    const kind = this.#world.chance.below(10);
-    if (kind < 6) return record.body;
-    if (kind < 8) return () => this.#stream(record);
-    return this.#stream(record);
-  }
-
-  #stream(record: CallRecord): AsyncIterable<Buffer> {
-    const world = this.#world;
-    const { bodies } = this;
-    const { body } = record;
-    const chunk = 1 + world.chance.below(Math.max(1, body.length));
-    const slow = world.oneIn(3);
-    return {
-      async *[Symbol.asyncIterator]() {
-        bodies.opened++;
-        try {
-          for (let at = 0; at < body.length; at += chunk) {
-            if (slow) await world.wait(world.chance.below(30));
-            yield body.subarray(at, at + chunk);
-          }
-        } finally {
-          bodies.over++;
-        }
-      },
-    };
   }
 
   // ---- answers
@@ -176,10 +170,13 @@ export class Callers {
         return;
       }
       case 2:
-      case 3: {
+      case 3:
+      case 4: {
         let at = 0;
         const leavesAt = world.oneIn(3) ? world.chance.below(500) : Number.POSITIVE_INFINITY;
-        for await (const chunk of response) {
+        const how = world.chance.below(4);
+        // An early end of the loop closes the answer, cancels the web stream, or destroys the Node stream.
+        for await (const chunk of how === 0 ? response.readable() : how === 1 ? (response.body ?? []) : response) {
           this.#check(record, at, Buffer.from(chunk));
           at += chunk.length;
           record.taken += chunk.length;
@@ -241,6 +238,11 @@ export class Callers {
       if (!record.aborted) unexplained("nobody aborted it");
       return;
     }
+    if (error === this.#groupReason) {
+      if (!record.aborted) unexplained("nobody aborted its group");
+      return;
+    }
+    if (record.bodyError !== null && error === record.bodyError) return;
     if (!(error instanceof HttpError)) return unexplained("it is no error of the library's");
     if (error.code === "ERR_HTTP_INVARIANT") return unexplained("a rule of our own was broken");
     if (error instanceof TimeoutError && error.option === "timeout") {
@@ -249,6 +251,12 @@ export class Callers {
       return;
     }
     if (this.ending) return;
+    if (record.trouble === "short" || record.trouble === "long") {
+      if (error.code === "ERR_HTTP_LOCAL_PROTOCOL") return;
+    }
+    if (this.#settings.proxy === "tunnels" && this.#settings.faultEvery > 0 && record.links.length === 0) {
+      if (TUNNEL_CODES.has(error.code)) return;
+    }
     const faults = record.links.map((link) => link.fault).filter((fault) => fault !== null);
     if (faults.length > 0) return;
     switch (error.code) {
@@ -273,6 +281,15 @@ export class Callers {
   }
 }
 
+/** How a dial ends whose tunnel the proxy does not open. */
+const TUNNEL_CODES: ReadonlySet<string> = new Set([
+  "ERR_HTTP_PROXY",
+  "ERR_HTTP_DIAL",
+  "ERR_HTTP_CONNECTION_CLOSED",
+  "ERR_HTTP_REMOTE_PROTOCOL",
+  "ERR_HTTP_HEADER_LIMIT",
+]);
+
 /** What a slow caller, or a slow way, brings about by itself. */
 const SLOW_OPTIONS: ReadonlySet<string> = new Set([
   "unreadBodyTimeout",
@@ -280,4 +297,5 @@ const SLOW_OPTIONS: ReadonlySet<string> = new Set([
   "writeTimeout",
   "responseHeaderTimeout",
   "bodyTimeout",
+  "proxyConnectTimeout",
 ]);

@@ -2,6 +2,7 @@
 
 import type { Conduit } from "../../lib/conn/conduit.ts";
 import type { UserDial } from "../../lib/index.ts";
+import { ConduitDuplex } from "../../lib/testing/conduit-duplex.ts";
 import type { MemoryNetwork } from "../../lib/testing/memory-network.ts";
 import type { Invariants } from "./invariants.ts";
 import { type CallRecord, type ConduitWatcher, Link, WatchedConduit } from "./records.ts";
@@ -19,6 +20,7 @@ export function watchedDial(
   const dialer = settings.secured ? network.dialTls : network.dial;
   return async (target, signal) => {
     const dial = { host: target.host, at: world.now };
+    const { dialing } = invariants; // before anything is awaited
     settings.dials.add(dial);
     const over = () => settings.dials.delete(dial);
     signal.addEventListener("abort", over);
@@ -38,12 +40,12 @@ export function watchedDial(
         said: (what) => world.log(`${name} ${what}`),
       };
       const near = new WatchedConduit(inner, told, lateness);
-      const link = new Link(name, target.host, near);
+      const link = new Link(name, target.host, near, dialing);
       links.set(port, link);
       invariants.opened(link);
       world.log(`${name} stands`);
       if (signal.aborted) near.open = false; // nobody will ever have it
-      return near;
+      return settings.streams ? new ConduitDuplex(near) : near;
     } finally {
       over();
       signal.removeEventListener("abort", over);

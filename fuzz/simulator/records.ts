@@ -5,6 +5,7 @@
  */
 
 import type { Conduit, ConduitSink } from "../../lib/conn/conduit.ts";
+import type { Trouble } from "./bodies.ts";
 
 /** One request, and what became of it. */
 export class CallRecord {
@@ -34,6 +35,9 @@ export class CallRecord {
   /** Its caller has closed the answer: what is left may be drained for a moment, beyond the call's own time. */
   left = false;
   aborted = false;
+  /** What is wrong with its body, and what that throws. */
+  trouble: Trouble | null = null;
+  bodyError: Error | null = null;
   /** Aborts it, where its caller can. */
   abort: (() => void) | null = null;
 
@@ -69,11 +73,17 @@ export class Link {
   untilClose = false;
   /** The server is in the middle of an answer: bytes that it sent now would be in the middle of that. */
   answering = false;
+  /** The first request of the connection asked a proxy for a tunnel, and is none of the callers'. */
+  tunnelled = false;
+  /** The call whose dial it was, and whether that is done: the dial may lead through a tunnel. */
+  readonly dialedFor: number | null;
+  dialed = false;
 
-  constructor(name: string, host: string, near: WatchedConduit) {
+  constructor(name: string, host: string, near: WatchedConduit, dialedFor: number | null) {
     this.name = name;
     this.host = host;
     this.near = near;
+    this.dialedFor = dialedFor;
   }
 }
 
@@ -88,6 +98,8 @@ export class WatchedConduit implements Conduit {
   sawEnd = false;
   /** Bytes that the client was given. */
   delivered = 0;
+  /** When something happened to it last, counted over all connections. */
+  stamp = ++stamps;
   /** Requests that were written to it. */
   requests = 0;
   /** It brought bytes when no request was waiting for any. */
@@ -117,6 +129,7 @@ export class WatchedConduit implements Conduit {
     this.#inner.attach({
       data: (view, n) => {
         this.delivered += n;
+        this.stamp = ++stamps;
         this.#told.data(n);
         if (this.paused && this.#pausesIn > 0) this.#pauseIn(this.#pausesIn - 1);
         sink.data(view, n);
@@ -137,7 +150,7 @@ export class WatchedConduit implements Conduit {
 
   write(data: string | readonly (Uint8Array | string)[]): "ok" | "full" | Error {
     const first = typeof data === "string" ? data : data[0];
-    const nonce = typeof first === "string" ? nonceOf(first) : null;
+    const nonce = first === undefined ? null : nonceOf(first);
     const answer = this.#inner.write(data);
     this.#told.wrote(nonce, answer);
     return answer;
@@ -167,6 +180,8 @@ export class WatchedConduit implements Conduit {
   unref(): void {}
 }
 
+let stamps = 0;
+
 export interface ConduitWatcher {
   data(n: number): void;
   /** What came was dealt with. */
@@ -176,7 +191,11 @@ export interface ConduitWatcher {
 }
 
 /** The number in a request line of a simulated request. */
-function nonceOf(text: string): number | null {
-  const found = /^[A-Z]+ \/r\/(\d+) HTTP/.exec(text);
+function nonceOf(start: string | Uint8Array): number | null {
+  const text =
+    typeof start === "string"
+      ? start
+      : Buffer.from(start.buffer, start.byteOffset, Math.min(80, start.length)).toString("latin1");
+  const found = /^[A-Z]+ (?:http:\/\/[a-z.]+)?\/r\/(\d+) HTTP/.exec(text);
   return found === null ? null : Number(found[1]);
 }

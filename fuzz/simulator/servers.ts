@@ -26,7 +26,7 @@ import {
 } from "../../lib/testing/faults.ts";
 import type { Behaviour, PeerConn } from "../../lib/testing/peer-conn.ts";
 import type { PeerRequest } from "../../lib/testing/peer-request.ts";
-import { patternOf } from "./calls.ts";
+import { patternOf } from "./bodies.ts";
 import type { Invariants } from "./invariants.ts";
 import type { CallRecord, Link } from "./records.ts";
 import type { Settings } from "./settings.ts";
@@ -87,7 +87,7 @@ export function serverOf(parts: Parts): Behaviour {
   return async (request, conn) => {
     const { world, settings, invariants } = parts;
     const link = parts.links.get(conn.channel.facts.remotePort ?? 0);
-    const record = parts.callOf(Number(request.target.slice("/r/".length)));
+    const record = parts.callOf(Number(/^(?:http:\/\/[a-z.]+)?\/r\/(\d+)$/.exec(request.target)?.[1]));
     if (link === undefined || record === null) {
       return invariants.violate("own-body", `a server got ${JSON.stringify(request.head.slice(0, 60))}`);
     }
@@ -101,6 +101,57 @@ export function serverOf(parts: Parts): Behaviour {
     else await behave(parts, link, record, request, conn);
     link.answering = false;
   };
+}
+
+/** A proxy that opens a tunnel to whoever is asked for, and is then that server; or that does not. */
+export function proxyOf(parts: Parts): Behaviour {
+  const { world, settings, links, invariants } = parts;
+  const server = serverOf(parts);
+  return async (request, conn) => {
+    const link = links.get(conn.channel.facts.remotePort ?? 0);
+    if (link === undefined || request.method !== "CONNECT" || !settings.hosts.includes(request.target.split(":")[0]!)) {
+      return invariants.violate("own-body", `a proxy got ${JSON.stringify(request.head.slice(0, 60))}`);
+    }
+    link.tunnelled = true;
+    if (world.oneIn(3)) await conn.wait(world.chance.pick([1, 10, 60]) * world.chance.next());
+    if (world.oneIn(10)) conn.reply("HTTP/1.1 103 Early Hints\r\n\r\n");
+    if (settings.faultEvery > 0 && world.oneIn(settings.faultEvery)) {
+      const [name, refuse] = world.chance.pick(REFUSALS);
+      link.fault ??= `tunnel: ${name}`;
+      world.log(`${link.name} proxy: ${name}`);
+      await refuse(request, conn);
+      if (name !== "speaks-first") return;
+      link.unsolicited = { bytes: conn.bytesSent - SPOKEN.length, answers: 0 };
+    } else conn.reply(OPENED);
+    await conn.serve(server);
+  };
+}
+
+const OPENED = "HTTP/1.1 200 Connection Established\r\n\r\n";
+const SPOKEN = "HTTP/1.1 200 OK\r\nX-Unsolicited: 1\r\nContent-Length: 4\r\n\r\noops";
+
+/** What a proxy may do in place of opening a tunnel. */
+const REFUSALS: readonly [readonly [string, Behaviour], ...(readonly [string, Behaviour])[]] = [
+  ["refuses", (_request, conn) => conn.reply("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")],
+  ["refuses-and-ends", refusesAndEnds],
+  ["refuses-without-end", (_request, conn) => conn.reply("HTTP/1.1 502 Bad Gateway\r\n\r\nbecause")],
+  ["never-answers", neverAnswers()],
+  ["resets", resetOnRequest()],
+  ["closes", (_request, conn) => conn.close()],
+  ["half-a-head", halfAHead],
+  ["garbage", garbage()],
+  ["huge-headers", hugeHeaders(64 * 1024)],
+  ["speaks-first", (_request, conn) => conn.reply(OPENED + SPOKEN)],
+];
+
+function refusesAndEnds(_request: PeerRequest, conn: PeerConn): void {
+  conn.reply("HTTP/1.1 407 Proxy Authentication Required\r\nConnection: close\r\n\r\nwho are you?");
+  conn.end();
+}
+
+function halfAHead(_request: PeerRequest, conn: PeerConn): void {
+  conn.reply("HTTP/1.1 200 Conn");
+  conn.end();
 }
 
 /** What the request gets for an answer, before it is known how. */
@@ -163,6 +214,7 @@ async function behave(parts: Parts, link: Link, record: CallRecord, request: Pee
 function afterwards({ world, settings }: Parts, link: Link, conn: PeerConn): void {
   if (!world.oneIn(settings.faultEvery)) return;
   const requests = conn.requests;
+  const answers = link.tunnelled ? requests - 1 : requests;
   const what = world.chance.pick(["close", "close", "reset", "unsolicited", "at-once", "408"]);
   const at = what === "at-once" ? 0 : world.chance.pick([0, 1, 30, 400]) * world.chance.next();
   const act = () => {
@@ -174,7 +226,7 @@ function afterwards({ world, settings }: Parts, link: Link, conn: PeerConn): voi
     if (what === "close") conn.close();
     else if (what === "reset") conn.reset();
     else {
-      link.unsolicited ??= { bytes: conn.bytesSent, answers: requests };
+      link.unsolicited ??= { bytes: conn.bytesSent, answers };
       const status = what === "408" ? "408 Request Timeout" : "200 OK";
       conn.reply(`HTTP/1.1 ${status}\r\nX-Unsolicited: 1\r\nContent-Length: 4\r\n\r\noops`);
     }

@@ -6,6 +6,9 @@
 import type { TransportOptions } from "../../lib/index.ts";
 import type { World } from "./world.ts";
 
+export const PROXY = { host: "proxy.test", port: 3128 } as const;
+const PROXY_URL = `http://${PROXY.host}:${PROXY.port}`;
+
 export interface Settings {
   readonly transport: TransportOptions;
   readonly hosts: readonly string[];
@@ -19,6 +22,14 @@ export interface Settings {
   readonly abortEvery: number;
   /** At one event of the trace in so many, its listener ends a call, or what is idle: in the middle of a move; 0: none. */
   readonly meddleEvery: number;
+  /** One body in so many is no good; 0: none. */
+  readonly bodyTroubleEvery: number;
+  /** Calls share signals, and are aborted many at once. */
+  readonly groups: boolean;
+  /** How requests come to their hosts. */
+  readonly proxy: "none" | "requests" | "tunnels";
+  /** The dialer gives streams: what a tunnel needs, and what others than this library's own have. */
+  readonly streams: boolean;
   /** The time limit of every call, 0 for none. */
   readonly timeout: number;
   /** Answers in a hundred that exceed what is read ahead, or come near it. */
@@ -40,7 +51,9 @@ export function drawSettings(world: World, requests: number): Settings {
   const calm = world.oneIn(4);
   const callers = chance.pick([1, 2, 4, 8, 16]);
   const secured = world.oneIn(4);
+  const proxy = secured ? "none" : chance.pick(["none", "none", "none", "requests", "tunnels"] as const);
   world.delayMs = chance.pick([0, 0, 0.5, 5, 40]);
+  world.leapEvery = chance.pick([0, 0, 0, 30, 300]);
   return {
     transport: {
       maxConnsPerHost: chance.pick([0, 0, 1, 2, 3, 8]),
@@ -62,6 +75,8 @@ export function drawSettings(world: World, requests: number): Settings {
       max1xxResponses: 8,
       decompress: false,
       requireFraming: world.oneIn(10),
+      ...(proxy === "none" ? {} : { proxy: PROXY_URL, proxyTunnel: proxy === "tunnels" }),
+      proxyConnectTimeout: chance.pick([60_000, 300]),
     },
     hosts: chance.pick([["a.test"], ["a.test"], ["a.test", "b.test", "c.test"]]),
     callers,
@@ -70,6 +85,10 @@ export function drawSettings(world: World, requests: number): Settings {
     dialFaultEvery: calm ? 0 : chance.pick([4, 20, 100]),
     abortEvery: world.oneIn(3) ? 0 : chance.pick([4, 15, 60]),
     meddleEvery: chance.pick([0, 0, 0, 400, 40]),
+    bodyTroubleEvery: calm ? 0 : chance.pick([0, 4, 40]),
+    groups: world.oneIn(5),
+    proxy,
+    streams: proxy === "tunnels" || (!secured && world.oneIn(6)),
     timeout: calm ? chance.pick([0, 60_000]) : chance.pick([6_000, 6_000, 2_000, 250]),
     largePercent: chance.pick([1, 1, 1, 20]),
     window: chance.pick([64 * 1024, 64 * 1024, 4 * 1024, 700]),

@@ -9,8 +9,8 @@ import { Callers } from "./calls.ts";
 import { Invariants, Violation } from "./invariants.ts";
 import { watchedDial } from "./links.ts";
 import type { CallRecord, Link } from "./records.ts";
-import { serverOf } from "./servers.ts";
-import { drawSettings, type Settings } from "./settings.ts";
+import { proxyOf, serverOf } from "./servers.ts";
+import { drawSettings, PROXY, type Settings } from "./settings.ts";
 import { World } from "./world.ts";
 
 export interface RunOptions {
@@ -52,10 +52,13 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   const invariants = new Invariants(world, settings, links);
   const callOf = (nonce: number) => callers.records.get(nonce) ?? null;
   const network = memoryNetwork({ clock: peerClock(world), pair: () => pairOf(world, settings) });
-  for (const host of settings.hosts) {
-    const behaviour = serverOf({ world, settings, links, invariants, callOf });
+  const parts = { world, settings, links, invariants, callOf };
+  const behaviour = settings.proxy === "tunnels" ? proxyOf(parts) : serverOf(parts);
+  for (const { host, port } of settings.proxy === "none"
+    ? settings.hosts.map((host) => ({ host, port: settings.secured ? 443 : 80 }))
+    : [PROXY]) {
     const options = { behaviour, admit: () => admission(world, settings, host) };
-    const peer = settings.secured ? network.listenTls(host, 443, options) : network.listen(host, 80, options);
+    const peer = settings.secured ? network.listenTls(host, port, options) : network.listen(host, port, options);
     // A behaviour that throws is a mistake of the simulator's own.
     peer.failures.push = (error) => {
       world.fail(error);
@@ -156,6 +159,18 @@ class Ending {
     const world = this.#world;
     const { ending } = this.#settings;
     if (world.oneIn(4)) world.after(world.chance.below(500), () => this.#transport.closeIdleConnections());
+    if (world.oneIn(4)) {
+      const { hosts, secured } = this.#settings;
+      const url = `${secured ? "https" : "http"}://${hosts[0]}/`;
+      const count = world.between(1, 5);
+      world.after(world.chance.below(500), () => {
+        world.log(`preconnect ${count}`);
+        this.#transport.preconnect(url, count).then(
+          (stand) => world.log(`${stand} stand`),
+          (error: unknown) => world.log(`none stands: ${error}`),
+        );
+      });
+    }
     if (ending === "close") return;
     world.after(world.chance.below(1_000), () => {
       world.log(ending);

@@ -41,6 +41,7 @@ function whenSettled(resolve: () => void): void {
   for (let i = 0; i < IMMEDIATES; i++) setImmediate(tick);
 }
 
+const LEAPS_MS = [5, 100, 1_000, 100_000] as const;
 /** The last lines of the log that a failure shows. */
 const LINES_KEPT = 400;
 /** Polls after which a run has lost its way. */
@@ -57,6 +58,10 @@ export class World {
   steps = 0;
   /** The most that an arrival takes, in ms; 0: all arrive with the next poll. */
   delayMs: number;
+  /** At one poll in so many, time has leapt: the loop was blocked, or the machine slept. 0: never. */
+  leapEvery = 0;
+  #leaptFrom = 0;
+  #leaptTo = 0;
   readonly #events: Event[] = [];
   #closedBatch: (() => void)[] = [];
   #failure: { error: unknown } | null = null;
@@ -87,6 +92,13 @@ export class World {
 
   between(low: number, high: number): number {
     return low + this.chance.below(high - low + 1);
+  }
+
+  // ---- time
+
+  /** When what is due at `at` can be seen to at the earliest: behind the leap, where one went over it. */
+  seenTo(at: number): number {
+    return at > this.#leaptFrom && at < this.#leaptTo ? this.#leaptTo : at;
   }
 
   // ---- events
@@ -182,11 +194,17 @@ export class World {
     const event = this.#events[0]?.at ?? Number.POSITIVE_INFINITY;
     const next = Math.min(event, this.clock.nextAt ?? Number.POSITIVE_INFINITY);
     if (next === Number.POSITIVE_INFINITY) return false;
-    this.#moveTo(next);
+    if (this.leapEvery > 0 && this.oneIn(this.leapEvery)) {
+      // What has come meanwhile is read before what became due meanwhile.
+      this.#leaptFrom = this.now;
+      this.clock.moveTo(next + this.chance.pick(LEAPS_MS) * this.chance.next());
+      this.#leaptTo = this.now;
+      this.log("time has leapt");
+    } else this.#moveTo(next);
     return true;
   }
 
-  /** Deadlines are never passed by: none fires later than it is due. */
+  /** But in a leap, deadlines are never passed by: none fires later than it is due. */
   #moveTo(at: number): void {
     this.clock.moveTo(Math.min(at, this.clock.nextAt ?? at));
   }
