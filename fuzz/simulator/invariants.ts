@@ -393,15 +393,15 @@ export class Invariants {
       }
       if (record.wireOver) continue;
       const drain = record.left ? DRAIN_MS_MAX : 0;
-      if (record.timeout > 0) this.#due("total", record.startedAt, record.timeout + drain, record.name);
+      if (record.timeout > 0) this.#due("total", record.startedAt, record.timeout, record.name, drain);
       if (record.sentAt !== null && record.headAt === null) {
         this.#due("head", record.sentAt, transport.responseHeaderTimeout ?? 0, record.name);
       }
     }
   }
 
-  #due(what: string, since: number, limit: number, name: string): void {
-    if (limit > 0 && this.#world.now > this.#world.seenTo(since + limit) + TICK_MS) {
+  #due(what: string, since: number, limit: number, name: string, grace = 0): void {
+    if (limit > 0 && this.#world.now > this.#world.seenTo(since + limit) + grace + TICK_MS) {
       this.violate("deadline-kept", `${what} of ${name} takes ${this.#world.now - since} ms, of ${limit}`);
     }
   }
