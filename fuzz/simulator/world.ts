@@ -60,8 +60,7 @@ export class World {
   delayMs: number;
   /** At one poll in so many, time has leapt: the loop was blocked, or the machine slept. 0: never. */
   leapEvery = 0;
-  #leaptFrom = 0;
-  #leaptTo = 0;
+  readonly #leaps: { readonly from: number; readonly to: number }[] = [];
   readonly #events: Event[] = [];
   #closedBatch: (() => void)[] = [];
   #failure: { error: unknown } | null = null;
@@ -96,9 +95,9 @@ export class World {
 
   // ---- time
 
-  /** When what is due at `at` can be seen to at the earliest: behind the leap, where one went over it. */
+  /** When what is due at `at` can be seen to at the earliest: behind the leap that went over it, if one did. */
   seenTo(at: number): number {
-    return at > this.#leaptFrom && at < this.#leaptTo ? this.#leaptTo : at;
+    return this.#leaps.find(({ from, to }) => from < at && at < to)?.to ?? at;
   }
 
   // ---- events
@@ -196,9 +195,9 @@ export class World {
     if (next === Number.POSITIVE_INFINITY) return false;
     if (this.leapEvery > 0 && this.oneIn(this.leapEvery)) {
       // What has come meanwhile is read before what became due meanwhile.
-      this.#leaptFrom = this.now;
+      const from = this.now;
       this.clock.moveTo(next + this.chance.pick(LEAPS_MS) * this.chance.next());
-      this.#leaptTo = this.now;
+      this.#leaps.push({ from, to: this.now });
       this.log("time has leapt");
     } else this.#moveTo(next);
     return true;
