@@ -216,7 +216,12 @@ export class Invariants {
   #diedYoung: number[] = [];
 
   #closed(id: number, reason: string): void {
-    if (this.#places.get(id) === "fresh") this.#diedYoung.push(this.#world.polls);
+    const link = this.#byConnection.get(id);
+    if (this.#places.get(id) === "fresh") {
+      this.#diedYoung.push(this.#world.polls);
+      // Who had it dialed hears of its end, though it was never given out.
+      if (link !== undefined) this.#calls.get(link.dialedFor ?? 0)?.links.push(link);
+    }
     this.#move(id, ["fresh", "busy", "idle"], "closed");
     if (reason === "invariant") this.violate("explained", `${this.nameOf(id)} was closed for a broken rule of its own`);
   }
@@ -309,16 +314,19 @@ export class Invariants {
     }
   }
 
-  // ---- at the end of each poll
+  // ---- at each step, and at the end of each poll
 
   /** Something has come or gone since the last count. */
   stirred = true;
 
+  count(): void {
+    if (!this.stirred) return;
+    this.stirred = false;
+    this.#count();
+  }
+
   polled(): void {
-    if (this.stirred) {
-      this.stirred = false;
-      this.#count();
-    }
+    this.count();
     this.#lookAtDeadlines();
   }
 

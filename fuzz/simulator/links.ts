@@ -16,6 +16,7 @@ export function watchedDial(
   links: Map<number, Link>,
   invariants: Invariants,
   callOf: (nonce: number) => CallRecord | null,
+  stands: (link: Link, port: number) => void,
 ): UserDial {
   const dialer = settings.secured ? network.dialTls : network.dial;
   return async (target, signal) => {
@@ -44,6 +45,7 @@ export function watchedDial(
       links.set(port, link);
       invariants.opened(link);
       world.log(`${name} stands`);
+      stands(link, port);
       if (signal.aborted) near.open = false; // nobody will ever have it
       return settings.streams ? new ConduitDuplex(near) : near;
     } finally {

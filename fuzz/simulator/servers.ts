@@ -32,7 +32,7 @@ import type { CallRecord, Link } from "./records.ts";
 import type { Settings } from "./settings.ts";
 import type { World } from "./world.ts";
 
-interface Parts {
+export interface Parts {
   readonly world: World;
   readonly settings: Settings;
   readonly links: ReadonlyMap<number, Link>;
@@ -45,6 +45,7 @@ type FaultMaker = (world: World, init: AnswerInit, record: CallRecord) => Behavi
 
 const FAULTS: readonly (readonly [name: string, make: FaultMaker])[] = [
   ["reset-on-request", () => resetOnRequest()],
+  ["reset-in-request", (world, _init, record) => resetInRequest(world, record)],
   ["reset-before-answer", (_world, init) => resetAfter(0, init)],
   ["reset-after", (world, init) => resetAfter(world.chance.below(answerBytes(init).length + 1), init)],
   ["reset-after", (world, init) => resetAfter(world.chance.below(answerBytes(init).length + 1), init)],
@@ -66,6 +67,14 @@ const FAULTS: readonly (readonly [name: string, make: FaultMaker])[] = [
   ["much-information", () => muchInformation],
   ["slow-information", () => slowInformation],
 ];
+
+/** Resets in the middle of the request's body, where it has one, as it comes: chunks with their sizes. */
+function resetInRequest(world: World, { body }: CallRecord): Behaviour {
+  return async (_request, conn) => {
+    if (body.length > 0) await conn.readBytes(1 + world.chance.below(body.length));
+    conn.reset();
+  };
+}
 
 /** 1xx after 1xx, slowly, and never an answer: the limit on the head is absolute. */
 const slowInformation: Behaviour = async (request, conn) => {
@@ -207,11 +216,11 @@ async function behave(parts: Parts, link: Link, record: CallRecord, request: Pee
   else conn.reply(bytes);
   const closes = init.framing === "close" || [...(init.headers ?? [])].some(([, value]) => value === "close");
   if (closes && (!headOnly || world.oneIn(2))) conn.end();
-  if (parts.settings.faultEvery > 0) afterwards(parts, link, conn);
+  if (parts.settings.faultEvery > 0) meanwhile(parts, link, conn);
 }
 
-/** What a server does to a connection that it has left idle. */
-function afterwards({ world, settings }: Parts, link: Link, conn: PeerConn): void {
+/** What a server does to a connection that waits for a request: the first, or the next. */
+export function meanwhile({ world, settings }: Pick<Parts, "world" | "settings">, link: Link, conn: PeerConn): void {
   if (!world.oneIn(settings.faultEvery)) return;
   const requests = conn.requests;
   const answers = link.tunnelled ? requests - 1 : requests;

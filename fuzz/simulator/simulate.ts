@@ -5,11 +5,12 @@
 
 import { type Clock, Transport } from "../../lib/index.ts";
 import { type Admission, memoryNetwork } from "../../lib/testing/memory-network.ts";
+import type { ScriptedPeer } from "../../lib/testing/scripted-peer.ts";
 import { Callers } from "./calls.ts";
 import { Invariants, Violation } from "./invariants.ts";
 import { watchedDial } from "./links.ts";
 import type { CallRecord, Link } from "./records.ts";
-import { proxyOf, serverOf } from "./servers.ts";
+import { meanwhile, proxyOf, serverOf } from "./servers.ts";
 import { drawSettings, PROXY, type Settings } from "./settings.ts";
 import { World } from "./world.ts";
 
@@ -53,19 +54,26 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   const callOf = (nonce: number) => callers.records.get(nonce) ?? null;
   const network = memoryNetwork({ clock: peerClock(world), pair: () => pairOf(world, settings) });
   const parts = { world, settings, links, invariants, callOf };
+  const peers = new Map<string, ScriptedPeer>();
   const behaviour = settings.proxy === "tunnels" ? proxyOf(parts) : serverOf(parts);
   for (const { host, port } of settings.proxy === "none"
     ? settings.hosts.map((host) => ({ host, port: settings.secured ? 443 : 80 }))
     : [PROXY]) {
     const options = { behaviour, admit: () => admission(world, settings, host) };
     const peer = settings.secured ? network.listenTls(host, port, options) : network.listen(host, port, options);
+    peers.set(host, peer);
     // A behaviour that throws is a mistake of the simulator's own.
     peer.failures.push = (error) => {
       world.fail(error);
       return 0;
     };
   }
-  const dial = watchedDial(network, world, settings, links, invariants, callOf);
+  const dial = watchedDial(network, world, settings, links, invariants, callOf, (link, port) => {
+    if (settings.faultEvery === 0 || settings.proxy === "tunnels") return;
+    const peer = peers.get(settings.proxy === "none" ? link.host : PROXY.host);
+    const far = peer?.accepted.findLast((conn) => conn.channel.facts.remotePort === port);
+    if (far !== undefined) meanwhile(parts, link, far);
+  });
   const transport = new Transport(
     {
       ...settings.transport,
@@ -87,6 +95,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   invariants.transport = transport;
   const callers = new Callers(world, settings, invariants, transport);
   const end = new Ending(world, settings, transport, callers, invariants);
+  world.watch = () => invariants.count();
   world.polled = () => {
     invariants.polled();
     end.look();
