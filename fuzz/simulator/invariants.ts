@@ -28,7 +28,8 @@ export const RULES = {
   "deadline-kept": "No deadline is missed: heads, totals, dials and idle times end when they are due, and not before.",
   explained:
     "A request fails only for a reason: its caller's, its peer's or its limits'; never for none, or a broken rule.",
-  bounded: "What is held in memory for an answer is bounded by the limits, whatever the peer sends.",
+  bounded:
+    "What is held in memory of an answer, or waits to be sent, is bounded by the limits, whatever the peer does.",
   "bodies-ended": "A body of the caller's is read to its end or told that it is over, exactly once.",
   "watched-idle": "An idle connection is never paused.",
   "nothing-left": "After close() nothing is left: no connection, dial, waiter, deadline or turn.",
@@ -47,6 +48,8 @@ export class Violation extends Error {
 
 /** What one exchange may hold: the read-ahead, one delivery, a drain, and heads within their limit. */
 const HELD_BYTES_MAX = 64 * 1024 + 64 * 1024 + 256 * 1024;
+/** One slice of a body, and the head before it. */
+const UNSENT_BYTES_MAX = 64 * 1024 + 8 * 1024;
 /** Deadlines fire with the poll in which they are due; one that is set anew behind a leap takes a millisecond at least. */
 const TICK_MS = 1.5;
 /** What a closed body may be drained for. */
@@ -296,6 +299,12 @@ export class Invariants {
         this.violate("written-once", `${record.name} was written to ${link.name}, after ${record.writes} others`);
     }
     record.writes++;
+  }
+
+  /** Something was handed over to be sent. */
+  unsent({ name, near }: Link): void {
+    if (near.pendingBytes <= UNSENT_BYTES_MAX) return;
+    this.violate("bounded", `${near.pendingBytes} bytes wait to be sent on ${name}`);
   }
 
   delivered(link: Link): void {

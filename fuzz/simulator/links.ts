@@ -36,6 +36,7 @@ export function watchedDial(
         wrote: (nonce, answer) => {
           const said = answer instanceof Error ? answer.message : answer;
           world.log(`${name} writes ${nonce === null ? "on" : `r${nonce}`}: ${said}`);
+          invariants.unsent(link);
           if (nonce !== null) invariants.wrote(link, callOf(nonce), !(answer instanceof Error));
         },
         said: (what) => world.log(`${name} ${what}`),
