@@ -16,8 +16,8 @@ const root = new URL("../..", import.meta.url).pathname;
 const COPIED = ["lib", "spec", "fuzz", "package.json", "tsconfig.json"];
 /** The most that one canary may take. What is cut off then has found nothing: slowness is not a catch. */
 const PATIENCE_MS = 1_800_000;
-/** A tree that does not load fails everything, and says nothing about the bug. */
-const DOES_NOT_LOAD = /SyntaxError|TransformError|Transform failed|ERR_MODULE_NOT_FOUND|Failed to load/;
+/** A tree that does not load, or names what is not there, fails everything and says nothing about the bug. */
+const DOES_NOT_LOAD = /SyntaxError|ReferenceError|TransformError|Transform failed|ERR_MODULE_NOT_FOUND|Failed to load/;
 
 interface Canary {
   readonly name: string;
@@ -60,7 +60,8 @@ async function bySimulator(dir: string, runs: string): Promise<Outcome> {
   const environment = { SEED: "1", RUNS: runs, REQUESTS: "60", STOP: "1" };
   const { status, text } = await run(dir, ["--import", "tsx", "fuzz/simulator/run.ts"], environment);
   const found = /^Simulator, seed (\d+): (.*)$/m.exec(text);
-  if (found !== null) return { caught: true, how: `seed ${found[1]}: ${found[2]}` };
+  if (found !== null && !DOES_NOT_LOAD.test(found[2] ?? ""))
+    return { caught: true, how: `seed ${found[1]}: ${found[2]}` };
   if (status === 0) return { caught: false, why: `${runs} worlds found nothing` };
   if (status === null || DOES_NOT_LOAD.test(text)) return { caught: false, why: lastLine(text) };
   return { caught: true, how: `the run came down: ${lastLine(text)}` };

@@ -9,11 +9,8 @@
 import { Readable } from "node:stream";
 import type { BodyInit } from "../../lib/index.ts";
 import type { Invariants } from "./invariants.ts";
-import type { CallRecord } from "./records.ts";
+import type { CallRecord, Trouble } from "./records.ts";
 import type { World } from "./world.ts";
-
-/** What is wrong with a body. */
-export type Trouble = "throws" | "hangs" | "short" | "long" | "aborts" | "throws-on-return" | "throws-when-made";
 
 const TROUBLES = ["throws", "hangs", "short", "long", "aborts", "throws-on-return", "throws-when-made"] as const;
 

@@ -5,7 +5,9 @@
  */
 
 import type { Conduit, ConduitSink } from "../../lib/conn/conduit.ts";
-import type { Trouble } from "./bodies.ts";
+
+/** What is wrong with a request's body. */
+export type Trouble = "throws" | "hangs" | "short" | "long" | "aborts" | "throws-on-return" | "throws-when-made";
 
 /** One request, and what became of it. */
 export class CallRecord {
