@@ -126,9 +126,6 @@ export class Invariants {
     }
     const record = call === null ? null : (this.#calls.get(call) ?? null);
     switch (event.type) {
-      case "connect-start":
-        this.dialing = call;
-        break;
       case "dial-done":
         this.#dialed(event.id, event.localPort, call);
         break;

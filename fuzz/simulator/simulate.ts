@@ -87,6 +87,8 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
           );
           const record = invariants.traced(event);
           meddle(world, settings, record, transport);
+          // Last of all: what is closed from in here may start a dial of its own.
+          if (event.type === "connect-start") invariants.dialing = event.call;
         },
       },
     },
