@@ -219,8 +219,8 @@ export class Invariants {
     const link = this.#byConnection.get(id);
     if (this.#places.get(id) === "fresh") {
       this.#diedYoung.push(this.#world.polls);
-      // Who had it dialed hears of its end, though it was never given out.
-      if (link !== undefined) this.#calls.get(link.dialedFor ?? 0)?.links.push(link);
+      // Who had it dialed hears of its end, though it was never given out; the last one is that which was.
+      if (link !== undefined) this.#calls.get(link.dialedFor ?? 0)?.links.unshift(link);
     }
     this.#move(id, ["fresh", "busy", "idle"], "closed");
     if (reason === "invariant") this.violate("explained", `${this.nameOf(id)} was closed for a broken rule of its own`);
