@@ -36,8 +36,8 @@ export default defineConfig({
     maxWorkers: 1,
     sequence: { sequencer: LateLast },
     // A mutant that makes a spec wait for ever has been noticed when this is over.
-    testTimeout: 3_000,
-    hookTimeout: 3_000,
+    testTimeout: 4_000,
+    hookTimeout: 4_000,
     env: { RUNS: String(runs), SEED: "1" },
   },
 });
