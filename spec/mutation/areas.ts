@@ -9,8 +9,10 @@
 export interface Area {
   /** Files whose mutants are made; a leading `!` takes files out again. */
   readonly mutate: readonly string[];
-  /** Patterns of spec files. */
-  readonly specs: readonly string[];
+  /** Patterns of the spec files beside what is mutated: all mutants meet these. */
+  readonly near: readonly string[];
+  /** Of those that only survivors of the near ones meet: they load much, or run long. */
+  readonly far: readonly string[];
   /** How the paths of those begin that run last, in this order: most mutants never meet what costs most. */
   readonly late: readonly string[];
   /** How often a property is run: `RUNS` of the fuzz files. */
@@ -20,20 +22,22 @@ export interface Area {
 export const AREAS: Readonly<Record<string, Area>> = {
   rules: {
     mutate: ["lib/retry.ts", "lib/redirect.ts"],
-    specs: ["spec/retry.spec.ts", "spec/redirect.spec.ts", "spec/redirect-chain.spec.ts"],
+    near: ["spec/retry.spec.ts", "spec/redirect.spec.ts"],
+    far: ["spec/redirect-chain.spec.ts"],
     late: [],
     runs: 50,
   },
   pool: {
     mutate: ["lib/pool/**/*.ts"],
-    specs: ["spec/pool/*.spec.ts", "fuzz/pool.fuzz.ts", "fuzz/races.fuzz.ts"],
-    late: ["fuzz/"],
+    near: ["spec/pool/*.spec.ts"],
+    far: ["fuzz/pool.fuzz.ts", "fuzz/races.fuzz.ts"],
+    late: [],
     runs: 50,
   },
   wire: {
     mutate: ["lib/wire/**/*.ts", "!lib/wire/llhttp/generated/**"],
-    specs: [
-      "spec/wire/!(extract-wasm).spec.ts",
+    near: ["spec/wire/!(extract-wasm).spec.ts"],
+    far: [
       "spec/read-response.spec.ts",
       "spec/write-request.spec.ts",
       "spec/corpus.spec.ts",
@@ -41,19 +45,14 @@ export const AREAS: Readonly<Record<string, Area>> = {
       "spec/go-scenarios/request-write.spec.ts",
       "fuzz/response-parser.fuzz.ts",
     ],
-    late: [
-      "spec/wire/head-writer",
-      "spec/wire/response-parser",
-      "spec/wire/request-writer",
-      "spec/go-scenarios",
-      "fuzz/",
-    ],
+    late: ["spec/wire/head-writer", "spec/wire/response-parser", "spec/wire/request-writer"],
     runs: 20,
   },
   conn: {
     mutate: ["lib/conn/**/*.ts"],
-    specs: ["spec/conn/*.spec.ts", "fuzz/races.fuzz.ts", "fuzz/simulator.fuzz.ts"],
-    late: ["spec/conn/dial", "spec/conn/polluted", "spec/conn/tls", "spec/conn/socket", "fuzz/simulator", "fuzz/races"],
+    near: ["spec/conn/*.spec.ts"],
+    far: ["fuzz/simulator.fuzz.ts", "fuzz/races.fuzz.ts"],
+    late: ["spec/conn/dial", "spec/conn/polluted", "spec/conn/tls", "spec/conn/socket"],
     runs: 10,
   },
 };

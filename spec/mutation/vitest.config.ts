@@ -1,5 +1,5 @@
 /**
- * How specs run against mutants: those of one area (`MUTATION_AREA`), in one thread, with one module graph for all files.
+ * How specs run against mutants: those of one area (`MUTATION_AREA`; with `MUTATION_NEAR` its near ones), in one thread, with one module graph for all files.
  * Seeds stand still, so that a mutant meets the same properties in each run.
  */
 
@@ -11,12 +11,14 @@ import { AREAS } from "./areas.ts";
 const name = process.env["MUTATION_AREA"] ?? "";
 const area = AREAS[name];
 if (area === undefined) throw new Error(`MUTATION_AREA is "${name}": there are ${Object.keys(AREAS).join(", ")}`);
-const { specs, late, runs } = area;
+const { near, late, runs } = area;
+const far = process.env["MUTATION_NEAR"] === "1" ? [] : area.far;
 const root = new URL("../..", import.meta.url).pathname;
 
-/** 0 for what is not late. */
+/** Where in the order a file stands: near ones, late ones, far ones. */
 function place(file: string): number {
   const path = relative(root, file);
+  if (far.includes(path)) return late.length + 1;
   return late.findIndex((start) => path.startsWith(start)) + 1;
 }
 
@@ -29,15 +31,12 @@ class LateLast extends BaseSequencer {
 export default defineConfig({
   root,
   test: {
-    include: [...specs],
-    setupFiles: ["spec/mutation/skip-slow.ts"],
+    include: [...near, ...far],
+    setupFiles: ["spec/mutation/setup.ts"],
     pool: "threads",
     isolate: false,
     maxWorkers: 1,
     sequence: { sequencer: LateLast },
-    // A mutant that makes a spec wait for ever has been noticed when this is over.
-    testTimeout: 4_000,
-    hookTimeout: 4_000,
     env: { RUNS: String(runs), SEED: "1" },
   },
 });

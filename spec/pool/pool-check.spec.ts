@@ -295,3 +295,81 @@ test("Pool.expire() leaves a connection alone that is not idle, or may be idle f
   h.pool.expire(h.slot(1));
   expect([h.did, h.slot(1).state]).toEqual([[], "idle"]);
 });
+
+describe("Pool.closeIdle()", () => {
+  test("leaves alone what the closing of another connection has ended already", () => {
+    const h = new Harness();
+    h.warm(3);
+    h.onClose = () => h.pool.remove(h.slot(2));
+    h.pool.closeIdle();
+    expect(h.did).toEqual(["close 1: close-idle-connections", "close 3: close-idle-connections"]);
+  });
+
+  test("so does close()", () => {
+    const h = new Harness();
+    h.warm(3);
+    h.onClose = () => h.pool.remove(h.slot(2));
+    h.pool.close(new Error("closed"));
+    expect(h.did).toEqual(["close 1: transport-closed", "close 3: transport-closed"]);
+  });
+
+  test("leaves a dial to those who still wait, though its own want has gone", () => {
+    const h = new Harness();
+    h.get("a");
+    const b = h.get("b");
+    h.pool.closeIdle();
+    h.pool.cancel(b);
+    expect(h.did).toEqual(["dial 1 for a", "dial 2 for b", "detach 2"]);
+  });
+
+  test("ends the dials that nobody counts on, when the last who waited has left", () => {
+    const h = new Harness();
+    const a = h.get("a");
+    const b = h.get("b");
+    h.pool.closeIdle();
+    h.pool.cancel(a);
+    h.did;
+    h.pool.cancel(b);
+    expect(h.did).toEqual(["abandon 2", "abandon 1"]);
+    expect(h.pool.isEmpty).toBe(true);
+  });
+});
+
+test("Pool lets all dials go on whose wants were served by connections that came back", () => {
+  const h = new Harness();
+  for (const name of ["a", "b"]) h.get(name);
+  for (const number of [1, 2]) h.dialed(number);
+  for (const name of ["c", "d"]) h.get(name);
+  for (const number of [1, 2]) h.put(number);
+  h.did;
+  h.turn();
+  expect(h.did).toEqual(["detach 3", "c has 2 (reused)", "detach 4", "d has 1 (reused)"]);
+  expect(h.pool.stats()).toMatchObject({ busy: 2, dialing: 2, waiting: 0 });
+});
+
+test("Pool gives out no connection at the very moment at which it may no longer be idle", () => {
+  const h = new Harness({ idleTimeoutMs: 100 });
+  h.get("a");
+  h.dialed(1);
+  h.put(1);
+  h.now += 100;
+  h.get("b");
+  h.did;
+  h.turn();
+  expect(h.did).toEqual(["close 1: idle-timeout", "dial 2 for b"]);
+});
+
+test("Pool asks no turn for one who takes no idle connection", () => {
+  const h = new Harness();
+  h.warm(1);
+  h.get("a", "k", true);
+  expect([h.did, h.turnsAsked]).toEqual([["dial 2 for a"], 0]);
+});
+
+test("Pool.get() takes an idle connection where nothing else was said", () => {
+  const h = new Harness();
+  h.warm(1);
+  h.pool.get(want("a"));
+  expect(h.did).toEqual([]);
+  expect(h.turnsAsked).toBe(1);
+});
