@@ -11,7 +11,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import type { LogLevel, MutantResult } from "@stryker-mutator/api/core";
+import type { LogLevel } from "@stryker-mutator/api/core";
 import { Stryker } from "@stryker-mutator/core";
 import { AREAS, type Area } from "./areas.ts";
 import {
@@ -37,46 +37,35 @@ interface Outcome {
   readonly seconds: number;
 }
 
-/**
- * All mutants meet the near specs first, and those that survive meet all: to load the far ones takes longer than to be
- * caught by a near one. What is known from an earlier run needs no such pass.
- */
 async function mutate(name: string, area: Area): Promise<Outcome> {
-  const started = Date.now();
-  const file = `${kept}/${name}.json`;
-  const force = process.env["FORCE"] === "1";
-  if (force || !existsSync(file) || process.env["NEAR"] === "1") await pass(name, area, file, "1", force);
-  const mutants = process.env["NEAR"] === "1" ? [] : await pass(name, area, file, "0", false);
-  const shown = mutants.map((mutant) => ({ ...mutant, fileName: relative(root, mutant.fileName) }));
-  return { figures: figuresOf(mutants), mutants: shown, seconds: Math.round((Date.now() - started) / 1000) };
-}
-
-function pass(name: string, area: Area, file: string, near: string, force: boolean): Promise<MutantResult[]> {
   process.env["MUTATION_AREA"] = name;
-  process.env["MUTATION_NEAR"] = near;
-  return new Stryker({
+  const started = Date.now();
+  const mutants = await new Stryker({
     mutate: process.env["FILES"]?.split(",") ?? [...area.mutate],
-    testRunner: "vitest",
-    plugins: ["@stryker-mutator/vitest-runner"],
-    vitest: { configFile: "spec/mutation/vitest.config.ts", related: false },
+    testRunner: "in-process",
+    plugins: [join(here, "runner.ts")],
+    testRunnerNodeArgs: ["--import", "tsx", "--import", new URL("register.mjs", import.meta.url).href],
     coverageAnalysis: "perTest",
     // Types are not checked: that would cost more than the specs. A mutant with a type error counts as any other.
     disableTypeChecks: false,
     ignorePatterns: ["/bench", "/dist", "/coverage", "/spec/e2e", "/spec/interop", "/spec/articles"],
     ignoreStatic: process.env["STATIC"] === "0",
     incremental: true,
-    incrementalFile: file,
-    force,
+    incrementalFile: `${kept}/${name}.json`,
+    force: process.env["FORCE"] === "1",
     tempDirName: `${kept}/sandbox`,
     concurrency: availableParallelism(),
-    timeoutMS: 10_000, // a busy machine is slow, and what is too slow would count as noticed
-    timeoutFactor: 2,
+    // A busy machine is slow, and what is too slow counts as noticed; loops without an end are seen by other means.
+    timeoutMS: 10_000,
+    timeoutFactor: 3,
     reporters: process.stdout.isTTY ? ["progress"] : ["progress-append-only"],
     logLevel: "warn" as LogLevel.Warning, // a const enum of declarations only, which isolated modules cannot name
     allowConsoleColors: false,
     // What all mutants together came to is judged here.
     thresholds: { high: 100, low: 0, break: null },
   }).runMutationTest();
+  const shown = mutants.map((mutant) => ({ ...mutant, fileName: relative(root, mutant.fileName) }));
+  return { figures: figuresOf(mutants), mutants: shown, seconds: Math.round((Date.now() - started) / 1000) };
 }
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(AREAS);
