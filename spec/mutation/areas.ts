@@ -77,3 +77,13 @@ export const TOO_SLOW: readonly string[] = [
   "the same seed gives the same run, byte for byte",
   "another seed gives another run",
 ];
+
+/** Parts of the names of tests that are run after all others: what a short one notices need not wait for a long one. */
+export const LATE: readonly string[] = [
+  "or writes exactly the lines that it was given, whatever these are",
+  "HeadWriter.write() writes what writeHead() writes, whatever it wrote before",
+  "many parsers share one WASM instance",
+  "write() answers full when the peer takes no more",
+  "write() in small pieces answers full in the end",
+  "worlds from seed",
+];

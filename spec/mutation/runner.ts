@@ -25,13 +25,15 @@ import type {
   TestStatus,
 } from "@stryker-mutator/api/test-runner";
 import { collectTests, type File, getFn, getHooks, type Suite, type Test, type VitestRunner } from "@vitest/runner";
-import { AREAS, TOO_SLOW } from "./areas.ts";
+import { AREAS, LATE, TOO_SLOW } from "./areas.ts";
 
 /** How often the code of a mutant may be passed, as a multiple of what a run without it needs; beyond, it is a loop without an end. */
-const HITS_MAX = 20;
-/** Milliseconds that a test may take beyond SLOWER_MAX times what it took without a mutant. */
-const PATIENCE_MS = 2_000;
-const SLOWER_MAX = 20;
+const HITS_MAX = 5;
+/** Milliseconds that the loop may stand idle during a test, in all: what waits longer waits for ever. The clock tells nothing on a busy machine. */
+const IDLE_MS_MAX = 1_500;
+/** Milliseconds of a processor that a test may take. */
+const CPU_MS_MAX = 20_000;
+const LOOK_MS = 50;
 
 const SPOILED = "This process was spoiled by a mutant";
 
@@ -49,13 +51,14 @@ interface Case {
   readonly test: Test;
   /** From the outermost in. */
   readonly suites: readonly Suite[];
-  ms: number;
 }
 
 class InProcessRunner implements TestRunner {
   readonly #area = AREAS[process.env["MUTATION_AREA"] ?? ""]!;
   readonly #ns: Namespace;
   #files: { readonly name: string; readonly cases: Case[] }[] = [];
+  /** All of them, the long ones last. */
+  #ordered: Case[] = [];
   #strayError: unknown = null;
   /** Mutants that this process has met. */
   #mutants = 0;
@@ -84,8 +87,8 @@ class InProcessRunner implements TestRunner {
       for (const each of cases) {
         const started = performance.now();
         const error = await this.#run(each, each.id);
-        each.ms = performance.now() - started;
-        const result = { id: each.id, name: each.id, timeSpentMs: Math.ceil(each.ms), fileName: name };
+        const timeSpentMs = Math.ceil(performance.now() - started);
+        const result = { id: each.id, name: each.id, timeSpentMs, fileName: name };
         if (error === null) tests.push({ ...result, status: 0 as TestStatus.Success });
         else tests.push({ ...result, status: 1 as TestStatus.Failed, failureMessage: String(error) });
       }
@@ -111,23 +114,21 @@ class InProcessRunner implements TestRunner {
     const wanted = testFilter && new Set(testFilter);
     let nrOfTests = 0;
     try {
-      for (const { cases } of this.#files) {
-        for (const each of cases) {
-          if (wanted && !wanted.has(each.id)) continue;
-          nrOfTests++;
-          const error = await this.#run(each, undefined);
-          if (this.#ns.hitLimit !== undefined && this.#ns.hitCount > this.#ns.hitLimit) {
-            return { status: "timeout" as MutantRunStatus.Timeout, reason: "the mutant was passed too often" };
-          }
-          if (error === null) continue;
-          if (mutantActivation !== "static") await this.#mustPass(each);
-          return {
-            status: "killed" as MutantRunStatus.Killed,
-            killedBy: [each.id],
-            failureMessage: `${error}`,
-            nrOfTests,
-          };
+      for (const each of this.#ordered) {
+        if (wanted && !wanted.has(each.id)) continue;
+        nrOfTests++;
+        const error = await this.#run(each, undefined);
+        if (this.#ns.hitLimit !== undefined && this.#ns.hitCount > this.#ns.hitLimit) {
+          return { status: "timeout" as MutantRunStatus.Timeout, reason: "the mutant was passed too often" };
         }
+        if (error === null) continue;
+        if (mutantActivation !== "static") await this.#mustPass(each);
+        return {
+          status: "killed" as MutantRunStatus.Killed,
+          killedBy: [each.id],
+          failureMessage: `${error}`,
+          nrOfTests,
+        };
       }
     } finally {
       this.#ns.activeMutant = undefined;
@@ -181,13 +182,16 @@ class InProcessRunner implements TestRunner {
             const plain = `${relative(root, file.filepath)}#${`${name} ${task.name}`.trim()}`;
             const count = (ids.get(plain) ?? 0) + 1;
             ids.set(plain, count);
-            cases.push({ id: count === 1 ? plain : `${plain} (${count})`, test: task, suites, ms: 100 });
+            cases.push({ id: count === 1 ? plain : `${plain} (${count})`, test: task, suites });
           }
         }
       };
       walk(file, [file], "");
       this.#files.push({ name: file.filepath, cases });
     }
+    const all = this.#files.flatMap(({ cases }) => cases);
+    const isLate = ({ test }: Case) => LATE.some((part) => test.name.includes(part));
+    this.#ordered = [...all.filter((each) => !isLate(each)), ...all.filter(isLate)];
   }
 
   /** Runs one test with its hooks; null where it passes. */
@@ -198,7 +202,7 @@ class InProcessRunner implements TestRunner {
     const undo: (() => unknown)[] = [];
     const hooks = (kind: "beforeEach" | "afterEach") => suites.map((suite) => getHooks(suite)[kind]);
     try {
-      return await within(PATIENCE_MS + (id === undefined ? SLOWER_MAX * each.ms : 60_000), async () => {
+      return await within(async () => {
         for (const suite of suites) await this.#begin(suite);
         for (const [i, list] of hooks("beforeEach").entries()) {
           for (const hook of list) {
@@ -231,19 +235,23 @@ class InProcessRunner implements TestRunner {
   }
 }
 
-/** Runs `fn`; its error, or one that says that it did not end in time, or null. */
-function within(ms: number, fn: () => Promise<void>): Promise<unknown> {
+/** Runs `fn`; its error, or one that says that it did not end, or null. */
+function within(fn: () => Promise<void>): Promise<unknown> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms, new Error("the test did not end in time"));
+    const { idle } = performance.eventLoopUtilization();
+    const cpu = process.cpuUsage();
+    const look = setInterval(() => {
+      const { user, system } = process.cpuUsage(cpu);
+      const waited = performance.eventLoopUtilization().idle - idle;
+      if (waited > IDLE_MS_MAX || user + system > CPU_MS_MAX * 1000) end(new Error("the test did not end"));
+    }, LOOK_MS);
+    const end = (error: unknown): void => {
+      clearInterval(look);
+      resolve(error);
+    };
     fn().then(
-      () => {
-        clearTimeout(timer);
-        resolve(null);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        resolve(error ?? new Error("a rejection without an error"));
-      },
+      () => end(null),
+      (error: unknown) => end(error ?? new Error("a rejection without an error")),
     );
   });
 }
