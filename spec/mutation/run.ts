@@ -56,8 +56,8 @@ async function mutate(name: string, area: Area): Promise<Outcome> {
     tempDirName: `${kept}/sandbox`,
     concurrency: availableParallelism(),
     // A busy machine is slow, and what is too slow counts as noticed; loops without an end are seen by other means.
-    timeoutMS: 10_000,
-    timeoutFactor: 3,
+    timeoutMS: 20_000,
+    timeoutFactor: process.env["BUDGET"] ? 0 : 3,
     reporters: process.stdout.isTTY ? ["progress"] : ["progress-append-only"],
     logLevel: "warn" as LogLevel.Warning, // a const enum of declarations only, which isolated modules cannot name
     allowConsoleColors: false,

@@ -75,6 +75,24 @@ describe("Pool's invariant is looked at", () => {
     expect(() => h.get("b")).toThrow("A dial and its want disagree");
   });
 
+  test("for dials after a move of all keys, too", () => {
+    const h = new Harness();
+    const a = h.get("a");
+    a.dial = new Slot<number>("k", 0);
+    expect(() => h.pool.closeIdle()).toThrow("A dial and its want disagree");
+  });
+
+  test("for a dial that is none any more, and for one that no key has begun", () => {
+    const ended = new Harness();
+    ended.get("a");
+    ended.slot(1).state = "busy";
+    expect(() => ended.get("b", "other")).toThrow("A dial and its want disagree");
+    const stray = new Harness();
+    stray.get("a");
+    stray.slot(1).place.list?.push(new Slot<number>("nowhere", 0).place);
+    expect(() => stray.get("b", "other")).toThrow(SUMS);
+  });
+
   test("for the count of idle connections that those who wait will take", () => {
     const h = new Harness({ maxConnsPerHost: 1 });
     h.warm(1);
