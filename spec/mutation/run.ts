@@ -48,7 +48,7 @@ async function mutate(name: string, area: Area): Promise<Outcome> {
     coverageAnalysis: "perTest",
     // Types are not checked: that would cost more than the specs. A mutant with a type error counts as any other.
     disableTypeChecks: false,
-    ignorePatterns: ["/bench", "/dist", "/coverage", "/spec/e2e", "/spec/interop", "/spec/articles"],
+    ignorePatterns: ["/bench", "/dist", "/coverage"],
     ignoreStatic: process.env["STATIC"] === "0",
     incremental: true,
     incrementalFile: `${kept}/${name}.json`,

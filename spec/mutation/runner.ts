@@ -11,6 +11,7 @@
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Script } from "node:vm";
 import { INSTRUMENTER_CONSTANTS, type MutantCoverage } from "@stryker-mutator/api/core";
 import { declareClassPlugin, PluginKind } from "@stryker-mutator/api/plugin";
 import type {
@@ -34,6 +35,8 @@ const IDLE_MS_MAX = 1_500;
 /** Milliseconds of a processor that a test may take. */
 const CPU_MS_MAX = 20_000;
 const LOOK_MS = 50;
+/** Milliseconds by the clock that a test may run without giving way. */
+const LOOP_MS_MAX = 3_000;
 
 /** Milliseconds of a processor after which a mutant counts as one that survives, whatever tests are left; 0: all are run. */
 const BUDGET_MS = Number(process.env["BUDGET"]) || 0;
@@ -83,6 +86,11 @@ class InProcessRunner implements TestRunner {
     return { reloadEnvironment: false };
   }
 
+  /** Loads at once where no mutant wants to be met by that: the time of a mutant's run is then its tests' alone. */
+  async init(): Promise<void> {
+    if (process.env["STATIC"] === "0") await this.#load();
+  }
+
   async dryRun(): Promise<DryRunResult> {
     await this.#load();
     const tests: TestResult[] = [];
@@ -128,6 +136,10 @@ class InProcessRunner implements TestRunner {
           return { status: "timeout" as MutantRunStatus.Timeout, reason: "the mutant was passed too often" };
         }
         if (error === null) continue;
+        if (isEndless(error)) {
+          if (await this.#isSlow(each)) continue;
+          return { status: "timeout" as MutantRunStatus.Timeout, reason: "a loop without an end" };
+        }
         if (mutantActivation !== "static") await this.#mustPass(each);
         return {
           status: "killed" as MutantRunStatus.Killed,
@@ -140,6 +152,18 @@ class InProcessRunner implements TestRunner {
       this.#ns.activeMutant = undefined;
     }
     return { status: "survived" as MutantRunStatus.Survived, nrOfTests };
+  }
+
+  /** Whether a test is ended for its time without a mutant, too: then the machine is busy, and nothing was said. */
+  async #isSlow(each: Case): Promise<boolean> {
+    const { activeMutant, hitLimit } = this.#ns;
+    this.#ns.activeMutant = undefined;
+    this.#ns.hitLimit = undefined;
+    const error = await this.#run(each, undefined);
+    if (error !== null && !isEndless(error)) this.#spoiled = true;
+    this.#ns.activeMutant = activeMutant;
+    this.#ns.hitLimit = hitLimit;
+    return isEndless(error);
   }
 
   /**
@@ -217,7 +241,7 @@ class InProcessRunner implements TestRunner {
           }
         }
         try {
-          await getFn(test)();
+          await (id === undefined ? guarded(getFn(test)) : getFn(test)());
         } finally {
           for (const [i, list] of [...hooks("afterEach").entries()].reverse()) {
             for (const hook of [...list].reverse()) await hook(test.context, suites[i]!);
@@ -260,6 +284,18 @@ function within(fn: () => Promise<void>): Promise<unknown> {
       (error: unknown) => end(error ?? new Error("a rejection without an error")),
     );
   });
+}
+
+/** How V8 is asked to end what runs for too long without giving way, as a loop without an end does. */
+const call = new Script("globalThis[Symbol.for('persistconn.mutation')]()");
+
+function guarded(fn: () => PromiseLike<void> | void): PromiseLike<void> | void {
+  (globalThis as unknown as Record<symbol, unknown>)[Symbol.for("persistconn.mutation")] = fn; // for `call`
+  return call.runInThisContext({ timeout: LOOP_MS_MAX }) as ReturnType<typeof fn>;
+}
+
+function isEndless(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_SCRIPT_EXECUTION_TIMEOUT";
 }
 
 /** In the order in which they are named; a name that ends with a slash stands for all specs of a folder. */
