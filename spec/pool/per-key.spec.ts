@@ -16,12 +16,7 @@ function slot(state: "dialing" | "idle" | "busy" = "dialing"): Slot<number> {
 }
 
 function want(): WantConn<number, string> {
-  const made = new WantConn<number, string>(
-    "k",
-    () => {},
-    () => {},
-    "w",
-  );
+  const made = new WantConn<number, string>("k", { given: () => {}, refused: () => {} }, "w");
   made.wait(0, false);
   return made;
 }

@@ -120,12 +120,7 @@ describe("Pool's invariant is looked at", () => {
 });
 
 function want(name: string): WantConn<number, string> {
-  return new WantConn<number, string>(
-    "k",
-    () => {},
-    () => {},
-    name,
-  );
+  return new WantConn<number, string>("k", { given: () => {}, refused: () => {} }, name);
 }
 
 function hooks() {

@@ -21,15 +21,17 @@ function head(lines: readonly string[], how: How = {}): ResponseHead {
   const text = `${lines.join("\r\n")}\r\n\r\n`;
   const spans = new SpanStore();
   spans.status = how.status ?? Number(text.slice(9, 12));
+  const numbers: number[] = [];
   let at = (lines[0] ?? "").length + 2;
-  for (const [i, line] of lines.slice(1).entries()) {
+  for (const line of lines.slice(1)) {
     const colon = line.indexOf(":");
     const value = /^[\t ]*/.exec(line.slice(colon + 1))?.[0].length ?? 0;
     const start = colon + 1 + value;
-    spans.array.set([at, colon, at + start, line.length - start], 4 * i);
-    spans.fields = i + 1;
+    numbers.push(at, colon, at + start, line.length - start);
+    spans.fields++;
     at += line.length + 2;
   }
+  spans.put(Int32Array.from(numbers), 0);
   // In the midst of other bytes, as a read has them; what lies around must never be looked at.
   const base = 41;
   const bytes = new Uint8Array(base + text.length + 41).fill(0x4f);
@@ -101,7 +103,7 @@ describe("the status line (RFC 9112 §4)", () => {
     const spans = new SpanStore();
     spans.status = 200;
     spans.fields = 1;
-    spans.array.set([17, 1, 20, 1]);
+    spans.put(Int32Array.of(17, 1, 20, 1), 0);
     const read = (end: string) => {
       const bytes = Buffer.from(text.replace("\rx", end), "latin1");
       return () => interpretHead(bytes.toString("latin1"), bytes, 0, spans, "other", false, 0);
