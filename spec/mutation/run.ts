@@ -55,6 +55,8 @@ async function mutate(name: string, area: Area): Promise<Outcome> {
     force: process.env["FORCE"] === "1",
     tempDirName: `${kept}/sandbox`,
     concurrency: availableParallelism(),
+    // What broken code has left running, timers and sockets, goes with its process.
+    maxTestRunnerReuse: 150,
     // A busy machine is slow, and what is too slow counts as noticed; loops without an end are seen by other means.
     timeoutMS: 20_000,
     timeoutFactor: process.env["BUDGET"] ? 0 : 3,
