@@ -10,7 +10,7 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios tour mutants fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning interop chaos soak articles leaks build new-user runtimes nightly fix clean
+.PHONY: help run test check spec scenarios tour mutants mutation fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning interop chaos soak articles leaks build new-user runtimes nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ LIB   ?= lib/wire/response-head.ts,lib/wire/response-parser.ts,lib/wire/chunked-
 SPECS ?= spec/go-scenarios/read-response.spec.ts spec/go-scenarios/request-write.spec.ts
 mutants: $(WASM) ## rows of Go's tests that no mutant of LIB=a.ts,b.ts fails in SPECS="…": COUNT=100 SEED=1
 	$(NODE_BIN)/tsx spec/go-scenarios/mutants.ts $(or $(COUNT),20) $(or $(SEED),1) $(LIB) $(SPECS)
+
+mutation: $(WASM) ## mutants of pool/, conn/, wire/ and the rules, and who survives: AREA=pool, FILES=lib/pool/slot.ts FORCE=1
+	node --import tsx spec/mutation/run.ts $(AREA)
 
 fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool, and AT= ONLY= as a failure prints them
 	@echo "SEED=$(FUZZ_SEED) RUNS=$(FUZZ_RUNS)"
@@ -122,6 +125,7 @@ nightly: check test ## everything, whole
 	$(MAKE) fuzz RUNS=50000
 	$(MAKE) simulate RUNS=100000
 	$(MAKE) canaries
+	$(MAKE) mutation
 	$(MAKE) leaks
 	$(MAKE) articles
 	$(MAKE) new-user

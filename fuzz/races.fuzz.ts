@@ -5,7 +5,7 @@
  */
 
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { AsyncQueue } from "../lib/conn/async-queue.ts";
 import { rethrowInvariants } from "../lib/conn/persist-conn.ts";
 import type { Slot } from "../lib/pool/slot.ts";
@@ -23,7 +23,8 @@ import { runs } from "./runs.ts";
 
 const FILE = "races";
 const arb = arbitraries(fc);
-rethrowInvariants(true);
+beforeEach(() => rethrowInvariants(true));
+afterEach(() => rethrowInvariants(false));
 
 /** The head of a response, as the parser tells it. */
 function headOf(bytes: string): ResponseHead {

@@ -389,3 +389,111 @@ test("onward() refuses to leave https where https is all that is allowed, and sa
   });
   expect(to(hopOf("https://a.test/"), 302, "https://b.test/", rules).kind).toBe("hop");
 });
+
+describe("onward() where only https is allowed, or elsewhere", () => {
+  test("says in whole words why it goes nowhere", () => {
+    const reasonOf = (onwards: Onward) => (onwards.kind === "refused" ? onwards.reason : null);
+    const from = hopOf("http://a/");
+    expect(reasonOf(to(from, 302, "ftp://b/"))).toBe("its scheme is ftp, and only http and https are followed");
+    expect(reasonOf(to(from, 302, "http://[::1"))).toBe("its Location is no valid URL");
+    expect(reasonOf(to(from, 302, "/\t"))).toBe("its Location has a tab");
+    expect(reasonOf(onward(from, 302, ["/b", "/c"], RULES))).toBe("it has several Locations that differ");
+    expect(reasonOf(to(hopOf("https://a/"), 302, "http://a/", { ...RULES, httpsOnly: true }))).toBe(
+      "it leads away from https (option httpsOnly)",
+    );
+  });
+
+  test("a password alone in a Location is a user of its own", () => {
+    const from = hopOf("http://user:word@a.test/");
+    expect(next(from, 302, "http://:other@a.test/").request.userinfo).toEqual({ username: "", password: "other" });
+  });
+
+  test.each(["Digest", "Last-Modified", "Trailer", "Transfer-Encoding", "Content-MD5"])(
+    "drops %s with the body",
+    (name) => {
+      const from = hopOf("http://a/", { method: "POST", body: "x" });
+      const hop = next({ ...from, fields: [...from.fields, [name, "x"]] }, 303, "/b");
+      expect(hop.fields).toEqual([]);
+    },
+  );
+
+  test.each(["accept", "accept-encoding", "accept-language", "range", "referer", "user-agent"])(
+    "takes %s to another origin however strict the chain is",
+    (name) => {
+      const from = hopOf("http://a/");
+      const hop = next(
+        {
+          ...from,
+          fields: [
+            [name, "v"],
+            ["x-own", "v"],
+          ],
+        },
+        302,
+        "http://b/",
+        {
+          ...RULES,
+          strictRedirects: true,
+        },
+      );
+      expect(hop.fields).toEqual([[name, "v"]]);
+    },
+  );
+});
+
+describe('onward() by the Fetch standard ("HTTP-redirect fetch")', () => {
+  const standard = { ...RULES, standard: true };
+  const once = () => (function* () {})();
+
+  test.each([
+    [301, "POST", "GET"],
+    [302, "POST", "GET"],
+    [303, "POST", "GET"],
+    [307, "POST", "POST"],
+    [308, "POST", "POST"],
+    [301, "PUT", "PUT"],
+    [302, "PUT", "PUT"],
+    [303, "PUT", "GET"],
+    [307, "PUT", "PUT"],
+  ])("%i of a %s asks with %s, and takes its body along where the method stays", (status, method, then) => {
+    const { request } = next(hopOf("http://a/", { method, body: "x" }), status, "/b", standard);
+    expect([request.method, request.body !== null]).toEqual([then, then === method]);
+  });
+
+  test("makes up no Referer", () => {
+    expect(next(hopOf("http://a/x"), 302, "/b", standard).request.pairs).toEqual([]);
+  });
+
+  test.each([301, 302, 307, 308])("refuses %i after a body that was a stream, whatever its method", (status) => {
+    for (const method of ["POST", "PUT"]) {
+      expect(to(hopOf("http://a/", { method, body: once() }), status, "/b", standard)).toEqual({
+        kind: "refused",
+        reason: "its body is a stream, which was sent already",
+        url: null,
+      });
+    }
+  });
+
+  test("follows 303 after one, without it", () => {
+    const { request } = next(hopOf("http://a/", { method: "POST", body: once() }), 303, "/b", standard);
+    expect([request.method, request.body]).toEqual(["GET", null]);
+  });
+
+  test("refuses a Location with a user name or a password, and shows neither", () => {
+    expect(to(hopOf("http://a/"), 302, "http://u:p@b/c", standard)).toEqual({
+      kind: "refused",
+      reason: "its Location has a user name or a password",
+      url: "http://b/c",
+    });
+  });
+
+  test("refuses a blocked port, which Go's rules do not know", () => {
+    expect(to(hopOf("http://a/"), 302, "http://a:25/", standard)).toEqual({
+      kind: "refused",
+      reason: "port 25 is blocked",
+      url: "http://a:25/",
+    });
+    expect(to(hopOf("http://a/"), 302, "http://a:25/").kind).toBe("hop");
+    expect(to(hopOf("http://a/"), 302, "http://a:2500/", standard).kind).toBe("hop");
+  });
+});

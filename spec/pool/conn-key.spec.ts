@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type ConnWay, connKey } from "../../lib/pool/conn-key.ts";
+import { type ConnWay, connKey, identityKey } from "../../lib/pool/conn-key.ts";
 
 const http = { proxy: null, scheme: "http", host: "a.example", port: 80 } as const;
 const https = { proxy: null, scheme: "https", host: "a.example", port: 443 } as const;
@@ -49,4 +49,18 @@ test.each<[string, ConnWay, ConnWay]>([
   ["a path that looks like more", { ...http, path: "/a|http|b:1" }, { ...http, path: "/a" }],
 ])("connKey() tells %s apart", (_name, one, other) => {
   expect(connKey(one)).not.toBe(connKey(other));
+});
+
+test("connKey() takes no SOCKS proxy for an HTTP one, whatever its credentials look like", () => {
+  const proxy = "socks5://http:x@proxy:1080";
+  expect(connKey({ ...http, proxy })).toBe(`${proxy}|http|a.example:80`);
+  expect(connKey({ ...http, proxy: "socks5://http://proxy" })).toContain("|a.example:80");
+});
+
+test.each([
+  ["|https|a.example:443", "tls-3|https|a.example:443"],
+  ["http://proxy:3128|https|a.example:443", "tls-3|http://proxy:3128|https|a.example:443"],
+  ["http://proxy:3128|http|", "tls-3|http://proxy:3128|http|"],
+])("identityKey() of %s puts the identity in front, with one bar behind it", (key, own) => {
+  expect(identityKey(key, 3)).toBe(own);
 });

@@ -5,6 +5,7 @@
  * Slots are named by the number of their dial: `dial 1`, and the connection that it gives is the number 1.
  */
 
+import type { IdleLessons } from "../../lib/pool/idle-lessons.ts";
 import { Pool } from "../../lib/pool/pool.ts";
 import type { PoolHooks, PoolLimits } from "../../lib/pool/pool-hooks.ts";
 import type { Slot } from "../../lib/pool/slot.ts";
@@ -32,7 +33,7 @@ export class Harness {
   onClose: ((slot: Slot<number>) => void) | null = null;
   onAbandon: ((number: number) => void) | null = null;
 
-  constructor(limits: Partial<PoolLimits> = {}) {
+  constructor(limits: Partial<PoolLimits> = {}, lessons: IdleLessons | null = null) {
     const hooks: PoolHooks<number, string> = {
       now: () => this.now,
       dial: (slot, want) => {
@@ -49,11 +50,15 @@ export class Harness {
         this.#log.push(`close ${conn}: ${reason}`);
         this.onClose?.(slot);
       },
+      passedOver: (slot, want, idleMs, closesAfterMs) => {
+        const what = `pass over ${slot.conn} for ${want.target}: idle ${idleMs}, closes after ${closesAfterMs}`;
+        this.#log.push(what);
+      },
       turn: (fire) => this.#turns.push({ batch: this.batch, fire }),
       batch: () => this.batch,
       idle: (slot, ms) => this.#log.push(`idle ${slot.conn}${ms === 0 ? "" : ` for ${ms}`}`),
     };
-    this.pool = new Pool({ ...noLimits, ...limits }, hooks, { check: true });
+    this.pool = new Pool({ ...noLimits, ...limits }, hooks, { check: true, lessons });
   }
 
   /** The log since the last call. */

@@ -158,3 +158,31 @@ describe("against a server of which everything is known", () => {
     expect(lessons.tooOld("k", idle * 0.9, now)).not.toBeNull();
   });
 });
+
+describe("IdleLessons at its bounds", () => {
+  test("an age of 100 ms is the first that can teach, and ages are alike down to nine tenths", () => {
+    expect(learnedOf([10_000, 100], [20_000, 100])).toBe(100);
+    expect(learnedOf([10_000, 99.9], [20_000, 99.9])).toBeNull();
+    expect(learnedOf([10_000, 900], [20_000, 1000])).toBe(900);
+    expect(learnedOf([10_000, 899], [20_000, 1000])).toBeNull();
+  });
+
+  test("a lesson holds for ten minutes to the millisecond", () => {
+    const lessons = taught();
+    lessons.learned(20_000); // the second close counts from here on
+    expect(lessons.tooOld("k", 5000, 20_000 + 600_000)).toBe(5000);
+    expect(lessons.tooOld("k", 5000, 20_000 + 600_001)).toBeNull();
+  });
+
+  test("a key that was never heard of has no age that is too old, beside one that has", () => {
+    expect(taught().tooOld("other", 1e9, 20_000)).toBeNull();
+  });
+
+  test("a connection that is given out between two closes takes nothing back of what the first one said", () => {
+    const lessons = new IdleLessons();
+    lessons.closed("k", "shown", 5000, 10_000);
+    expect(lessons.tooOld("k", 9000, 15_000)).toBeNull();
+    lessons.closed("k", "shown", 5000, 20_000);
+    expect(lessons.tooOld("k", 5000, 30_000)).toBe(5000);
+  });
+});

@@ -78,3 +78,17 @@ test("IdleList.check() finds a slot that is not idle, not in the LRU, or out of 
   expect(() => fixture([2, 1]).list.check()).toThrow("out of order");
   expect(() => fixture([1, 2]).list.check()).not.toThrow();
 });
+
+test("IdleList.take() goes on where it was, whatever is removed below", () => {
+  const { take, list, slots } = fixture([1, 1, 1, 1]);
+  expect(take(1)).toBe(4);
+  list.remove(slots[1]!);
+  expect([take(1), take(1), take(1)]).toEqual([3, 1, null]);
+});
+
+test("IdleList.take() that found none looks anew, since more may have come", () => {
+  const { take, add } = fixture([1]);
+  expect([take(1), take(1)]).toEqual([1, null]);
+  add(7, 1);
+  expect(take(1)).toBe(7);
+});

@@ -64,3 +64,19 @@ test("WantQueue.check() finds a want that does not wait, or stands in the wrong 
   wrong.wants[0]!.dial = new Slot<number>("k", 0);
   expect(() => wrong.queue.check()).toThrow("wrong list");
 });
+
+test("WantQueue.check() finds a list of those without a dial that has one too many", () => {
+  const { queue } = fixture("a");
+  const other = want("stray");
+  queue.firstLink?.item.bare.list?.push(other.bare);
+  expect(() => queue.check()).toThrow("A want without a dial has left the queue but not the list");
+});
+
+test("WantQueue.firstLink begins a walk through all, and is null where there is nobody", () => {
+  const { queue } = fixture("a", "b");
+  const names: string[] = [];
+  for (let link = queue.firstLink; link !== null; link = link.next) names.push(link.item.target);
+  expect(names).toEqual(["a", "b"]);
+  expect(fixture().queue.firstLink).toBeNull();
+  expect([fixture().queue.first, fixture().queue.firstBare, fixture().queue.lastBare]).toEqual([null, null, null]);
+});
