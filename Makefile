@@ -44,10 +44,8 @@ scenarios: $(WASM) ## spec/go-scenarios.md anew, from a run: which spec answers 
 	$(REPORTED)
 	$(NODE_BIN)/tsx spec/go-scenarios/run.ts $(REPORT)
 
-LIB   ?= lib/wire/response-head.ts,lib/wire/response-parser.ts,lib/wire/chunked-decoder.ts,lib/wire/request-writer.ts
-SPECS ?= spec/go-scenarios/read-response.spec.ts spec/go-scenarios/request-write.spec.ts
-mutants: $(WASM) ## rows of Go's tests that no mutant of LIB=a.ts,b.ts fails in SPECS="…": COUNT=100 SEED=1
-	$(NODE_BIN)/tsx spec/go-scenarios/mutants.ts $(or $(COUNT),20) $(or $(SEED),1) $(LIB) $(SPECS)
+mutants: $(WASM) ## which rows of Go's tests notice a mistake, until each has met enough: PASSES=0 SEED=1 AGAIN=spec/redirect
+	$(NODE_BIN)/tsx spec/go-scenarios/mutants.ts $(or $(PASSES),1000) $(or $(SEED),1) $(AGAIN)
 
 fuzz: $(WASM) ## the properties, deeper: RUNS=5000 SEED=1 NAME=pool, and AT= ONLY= as a failure prints them
 	@echo "SEED=$(FUZZ_SEED) RUNS=$(FUZZ_RUNS)"

@@ -6,7 +6,7 @@
  * A row *exercises* an expression when a case with its tag evaluates it, from the case's first hook to its last; it *meets* a
  * mutant of it when the mutant's value is another one there (switchboard.ts). It *kills* the mutant when a case of it that
  * met it then fails. What counts as nothing: a case whose time was up or whose loop ran away (which a busy machine does too),
- * a run that did not come to its end, and failures under a mutant that most rows near it notice (isBlunt in ledger.ts). A
+ * a case that its process's end kept from ending, and failures under a mutant that most rows near it notice (isBlunt in ledger.ts). A
  * mutant is on only around cases, never while modules load, so none fails a file by its import.
  *
  * The ways: one run without a mutant tells which rows meet which (all cases with a tag must pass in it); then, pass by pass, each
@@ -32,12 +32,10 @@ import {
   summary,
   trialsText,
 } from "./mutants/ledger.ts";
-import { copyOf, type Plan, runSpecs, type Told } from "./mutants/run-specs.ts";
+import { runSpecs, type Told } from "./mutants/run-specs.ts";
 import { mutantTree } from "./mutants/tree.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
-/** Trials of one pass: enough that what a run of vitest costs by itself is shared, few enough that little is lost with one. */
-const TRIALS_A_PASS = 32;
 
 const [passes = "1000", seed = "1", again] = process.argv.slice(2);
 const read = (name: string): string => {
@@ -53,14 +51,16 @@ if (passes === "0") {
 } else {
   using tree = mutantTree(root);
   const told = await runSpecs(tree.root, specsWithTags(), null);
-  const wrong = (told ?? []).filter(({ row, status }) => row !== null && status !== "passed");
-  if (told === null || wrong.length > 0) {
+  const wrong = told.filter(({ row, passed }) => row !== null && !passed);
+  if (wrong.length > 0) {
     throw new Error(`Cannot begin: cases fail without a mutant: ${wrong.map(({ title }) => title).join("; ")}`);
   }
   const cases = told.filter(({ row }) => row !== null);
   const covered = new Set(cases.map(({ row }) => row));
   const rows = rowNames().filter((row) => covered.has(row));
-  const forgotten = new Set(again === undefined ? [] : cases.filter(({ spec }) => spec.includes(again)).map(({ row }) => row));
+  const forgotten = new Set(
+    again === undefined ? [] : cases.filter(({ spec }) => spec.includes(again)).map(({ row }) => row),
+  );
   const ledger = new Ledger(
     trials.filter(({ spec }) => again === undefined || !spec.includes(again)),
     figures.filter(({ row }) => !forgotten.has(row)),
@@ -122,29 +122,26 @@ async function onePass(
   cases: readonly Told[],
   random: () => number,
 ): Promise<number> {
-  const chosen = choose(ledger, meetings, mutants, TRIALS_A_PASS, random);
+  const chosen = choose(ledger, meetings, mutants, random);
   if (chosen.length === 0) return 0;
-  const copies = new Map<string, number>();
-  const named = chosen.map((choice) => {
-    const nth = copies.get(choice.spec) ?? 0;
-    copies.set(choice.spec, nth + 1);
-    return { ...choice, name: copyOf(treeRoot, choice.spec, nth) };
-  });
-  const plan: Record<string, Plan[string]> = {};
-  for (const { name, spec, mutant, rows } of named) {
-    const titles = cases.filter((one) => one.spec === spec && one.met.includes(mutant.id) && rows.has(one.row ?? ""));
-    plan[name] = { mutant: mutant.id, cases: titles.map(({ title }) => title) };
+  const plan: Record<string, Record<string, number[]>> = {};
+  for (const { spec, title, met } of cases) {
+    const own = chosen.filter((choice) => choice.spec === spec && met.includes(choice.mutant.id));
+    if (own.length > 0) plan[spec] = { ...plan[spec], [title]: own.map(({ mutant }) => mutant.id) };
   }
   const told = await runSpecs(treeRoot, Object.keys(plan), plan);
-  for (const { name, spec, mutant } of named) {
-    const met = (told ?? []).filter((one) => one.spec === name && one.met.includes(mutant.id));
-    const rowsOf = (wanted: (one: Told) => boolean) => new Set(met.filter(wanted).flatMap(({ row }) => row ?? []));
-    const failed = rowsOf(({ status, timedOut }) => status === "failed" && !timedOut);
-    const late = rowsOf((one) => one.timedOut);
-    const passed = [...rowsOf(({ status }) => status === "passed")].filter((row) => !failed.has(row) && !late.has(row));
-    ledger.add({ mutant, spec, failed: [...failed], passed, timedOut: [...late].filter((row) => !failed.has(row)) });
+  for (const { spec, mutant } of chosen) {
+    const by = { failed: new Set<string>(), late: new Set<string>(), passed: new Set<string>() };
+    for (const one of told) {
+      if (one.spec !== spec || one.row === null) continue;
+      for (const { id, status } of one.tries) if (id === mutant.id) by[status].add(one.row);
+    }
+    // A row of several cases notices what one of them does.
+    const late = [...by.late].filter((row) => !by.failed.has(row));
+    const passed = [...by.passed].filter((row) => !by.failed.has(row) && !by.late.has(row));
+    ledger.add({ mutant, spec, failed: [...by.failed], passed, late });
   }
-  return named.length;
+  return chosen.length;
 }
 
 function save(ledger: Ledger): void {

@@ -18,7 +18,7 @@ export interface Trial {
   /** How many rows met it, how many of these a case failed for, and how many ran out of time, which counts as neither. */
   readonly met: number;
   readonly failed: number;
-  readonly timedOut: number;
+  readonly late: number;
 }
 
 /** What a row has shown. Blunt trials count only where the row survived them. */
@@ -40,6 +40,8 @@ const MET_IN_VAIN = 25;
 const BLUNT_FROM = 8;
 /** A mutant that a larger share of a spec file's rows meet waits until no finer one is left. */
 const FINE_SHARE = 0.25;
+/** What a spec file is given at a time: many, for what a process costs is its start. */
+const A_FILE_MAX = 40;
 const WEIGHT: Record<Kind, number> = {
   condition: 1,
   border: 1,
@@ -57,7 +59,7 @@ const WEIGHT: Record<Kind, number> = {
 export const isBlunt = ({ met, failed }: Pick<Trial, "met" | "failed">): boolean =>
   met >= BLUNT_FROM && failed * 2 > met;
 
-const TRIAL_HEAD = "key\tspec\tfile\tkind\tchange\tmet\tfailed\ttimed out";
+const TRIAL_HEAD = "key\tspec\tfile\tkind\tchange\tmet\tfailed\tlate";
 const FIGURES_HEAD = "row\tmet\tkilled\tby\tsurvived";
 const fields = (tsv: string): string[][] =>
   tsv
@@ -67,7 +69,7 @@ const fields = (tsv: string): string[][] =>
     .map((line) => line.split("\t"));
 
 export function parseTrials(tsv: string): Trial[] {
-  return fields(tsv).map(([key = "", spec = "", file = "", kind, change = "", met, failed, timedOut]) => ({
+  return fields(tsv).map(([key = "", spec = "", file = "", kind, change = "", met, failed, late]) => ({
     key,
     spec,
     file,
@@ -76,7 +78,7 @@ export function parseTrials(tsv: string): Trial[] {
     change,
     met: Number(met),
     failed: Number(failed),
-    timedOut: Number(timedOut),
+    late: Number(late),
   }));
 }
 
@@ -85,8 +87,8 @@ export function trialsText(trials: readonly Trial[]): string {
     a.file.localeCompare(b.file, "en") || a.key.localeCompare(b.key, "en") || a.spec.localeCompare(b.spec, "en");
   const lines = [...trials]
     .sort(order)
-    .map(({ key, spec, file, kind, change, met, failed, timedOut }) =>
-      [key, spec, file, kind, change, met, failed, timedOut].join("\t"),
+    .map(({ key, spec, file, kind, change, met, failed, late }) =>
+      [key, spec, file, kind, change, met, failed, late].join("\t"),
     );
   return `${[TRIAL_HEAD, ...lines].join("\n")}\n`;
 }
@@ -114,7 +116,7 @@ export interface Outcome {
   readonly spec: string;
   readonly failed: readonly string[];
   readonly passed: readonly string[];
-  readonly timedOut: readonly string[];
+  readonly late: readonly string[];
 }
 
 export class Ledger {
@@ -125,7 +127,12 @@ export class Ledger {
    * @param mutants those that there are; what is told of others is dropped
    * @param rows those to be answered for, in their order
    */
-  constructor(trials: readonly Trial[], figures: readonly Figures[], mutants: ReadonlySet<string>, rows: readonly string[]) {
+  constructor(
+    trials: readonly Trial[],
+    figures: readonly Figures[],
+    mutants: ReadonlySet<string>,
+    rows: readonly string[],
+  ) {
     for (const trial of trials) if (mutants.has(trial.key)) this.#trials.set(`${trial.key} ${trial.spec}`, trial);
     const old = new Map(figures.map((one) => [one.row, one]));
     for (const row of rows) {
@@ -155,10 +162,10 @@ export class Ledger {
     return met < MET_IN_VAIN ? 2 : 0;
   }
 
-  add({ mutant, spec, failed, passed, timedOut }: Outcome): void {
+  add({ mutant, spec, failed, passed, late }: Outcome): void {
     const { key, file, kind, change } = mutant;
-    const met = failed.length + passed.length + timedOut.length;
-    const trial = { key, spec, file, kind, change, met, failed: failed.length, timedOut: timedOut.length };
+    const met = failed.length + passed.length + late.length;
+    const trial = { key, spec, file, kind, change, met, failed: failed.length, late: late.length };
     this.#trials.set(`${key} ${spec}`, trial);
     for (const row of isBlunt(trial) ? [] : failed) this.#change(row, trial, true);
     for (const row of passed) this.#change(row, trial, false);
@@ -198,51 +205,46 @@ export interface Choice {
  * The next trials: for each spec file with rows that need mutants, those which most of them meet, and few other rows of the
  * suite do. So a mutant near a row's own subject comes before one on the road that all share.
  *
- * @param most how many
  * @param mutants by id
  * @param random in [0, 1); it decides between those that are nearly equal
  */
-export function choose(
-  ledger: Ledger,
-  meetings: Meetings,
-  mutants: readonly Mutant[],
-  most: number,
-  random: () => number,
-): Choice[] {
+export function choose(ledger: Ledger, meetings: Meetings, mutants: readonly Mutant[], random: () => number): Choice[] {
   const reach = new Map<number, number>();
   for (const met of meetings.values()) {
     for (const [id, rows] of met) reach.set(id, (reach.get(id) ?? 0) + rows.size);
   }
-  const chosen: (Choice & { readonly score: number })[] = [];
-  for (const [spec, met] of meetings) {
+  return [...meetings].flatMap(([spec, met]) => {
     const all = new Set([...met.values()].flatMap((rows) => [...rows]));
     const needs = new Map([...all].map((row) => [row, ledger.need(row)]));
-    const found: (Choice & { readonly share: number; readonly luck: number })[] = [];
+    const planned = new Map<string, number>();
+    const left: (Choice & { readonly worth: number })[] = [];
     for (const [id, rows] of met) {
       const mutant = mutants[id];
       if (mutant === undefined || ledger.wasTried(mutant, spec)) continue;
-      found.push({ spec, mutant, rows, share: rows.size / all.size, luck: 0.7 + 0.6 * random() });
+      const coarse = rows.size > all.size * FINE_SHARE && rows.size > 2 ? 0.05 : 1;
+      const luck = 0.7 + 0.6 * random();
+      left.push({ spec, mutant, rows, worth: (luck * coarse * WEIGHT[mutant.kind]) / Math.sqrt(reach.get(id) ?? 1) });
     }
-    // A file gives several trials at once, as long as each has rows that the earlier ones leave in need.
-    for (let nth = 0; nth < most; nth++) {
-      let best: (Choice & { readonly score: number }) | null = null;
-      for (const { mutant, rows, share, luck } of found) {
+    const chosen: Choice[] = [];
+    while (chosen.length < A_FILE_MAX) {
+      let best: (typeof left)[number] | null = null;
+      let most = 0;
+      for (const one of left) {
         let need = 0;
-        for (const row of rows) need += needs.get(row) ?? 0;
-        const coarse = share > FINE_SHARE && rows.size > 2 ? 0.05 : 1;
-        const score = (need * luck * coarse * WEIGHT[mutant.kind]) / Math.sqrt(reach.get(mutant.id) ?? 1);
-        if (score > (best?.score ?? 0)) best = { spec, mutant, rows, score };
+        for (const row of one.rows) need += needs.get(row) ?? 0;
+        if (need * one.worth > most) [best, most] = [one, need * one.worth];
       }
       if (best === null) break;
       chosen.push(best);
-      found.splice(
-        found.findIndex(({ mutant }) => mutant === best.mutant),
-        1,
-      );
-      for (const row of best.rows) needs.set(row, (needs.get(row) ?? 0) / 3);
+      left.splice(left.indexOf(best), 1);
+      for (const row of best.rows) {
+        const times = (planned.get(row) ?? 0) + 1;
+        planned.set(row, times);
+        needs.set(row, times < MET_ENOUGH ? (needs.get(row) ?? 0) / 1.5 : 0);
+      }
     }
-  }
-  return chosen.sort((a, b) => b.score - a.score).slice(0, most);
+    return chosen;
+  });
 }
 
 /** What is wrong, a line each: a covered row that no run has met yet, a row listed without a judgement, and the reverse. */
@@ -260,7 +262,8 @@ export function complaints(
       wrong.push(`${row}: it kills no mutant: mend its spec, or say why in judgements.tsv`);
   }
   for (const row of judgements.keys()) {
-    if (known.get(row)?.killed !== 0) wrong.push(`judgements.tsv: ${row}: it is no row without a kill: take the line out`);
+    if (known.get(row)?.killed !== 0)
+      wrong.push(`judgements.tsv: ${row}: it is no row without a kill: take the line out`);
   }
   return wrong;
 }

@@ -1,26 +1,26 @@
 /**
- * The runner of a tree of mutants: as vitest's own, and it turns a mutant on around each case (its hooks among it, no others),
- * runs only the cases it is told to, and leaves in each case's `meta` what the case met.
+ * The runner of a tree of mutants: as vitest's own, and it turns a mutant on around each case (its hooks among it, no others).
+ * Without a plan every case runs once, without a mutant, and tells what it met. With one, a case runs once for each mutant
+ * that it is to meet, and tells what came of each.
  *
- * MUTANT_PLAN names a JSON file: spec file → its mutant and the cases to run. Without one every case runs, without a mutant.
+ * Invariant: a mutant is tried only after the same case has passed in the same process, in the run before it. So what the
+ * last one broke cannot be laid to the next: after a failure the case runs once without a mutant, and where it fails then
+ * as well, it is not run again.
+ *
+ * MUTANT_PLAN names the JSON file with the plan, MUTANT_TOLD the file to which each case adds a line when it ends.
  */
 
-import { readFileSync } from "node:fs";
-import type { File, Task, Test } from "@vitest/runner";
+import { appendFileSync, readFileSync } from "node:fs";
+import type { RunnerTestFile as File, RunnerTask as Task, RunnerTestCase as Test } from "vitest";
 import { VitestTestRunner } from "vitest/runners";
-import { type Plan, TIME_WAS_UP } from "./run-specs.ts";
+import { tagOf } from "../judge.ts";
+import { type Plan, TIME_WAS_UP, type Told, type Try } from "./run-specs.ts";
 import { begin, end } from "./switchboard.ts";
 
-declare module "@vitest/runner" {
-  interface TaskMeta {
-    /** Ids of mutants. */
-    met?: number[];
-  }
-}
+/** A mutant that lets cases wait for ever tells little by them: after so many, the rest of the file is left out. */
+const TIMEOUTS_MAX = 2;
 
-/** A mutant that lets cases wait for ever tells little by them: after so many, the rest of the file is skipped. */
-const TIMEOUTS_MAX = 3;
-
+const tellTo = process.env["MUTANT_TOLD"];
 const path = process.env["MUTANT_PLAN"];
 // The file is written by run-specs.ts, just before.
 const plan = path === undefined ? null : (JSON.parse(readFileSync(path, "utf8")) as Plan);
@@ -34,32 +34,87 @@ function leaves(task: Task): Test[] {
   return task.type === "test" ? [task] : task.tasks.flatMap(leaves);
 }
 
+/** The tries of one case. */
+interface Series {
+  readonly left: number[];
+  readonly done: Try[];
+  /** The mutant on in the run under way; null for the run without one. */
+  mutant: number | null;
+  /** Whether the run before passed: the first follows a run of all cases. */
+  clean: boolean;
+  over: boolean;
+}
+
+const NO_MORE = new Error("no mutant is left for this case");
+
 export default class MutantRunner extends VitestTestRunner {
-  #mutant: number | null = null;
-  #timeouts = 0;
+  readonly #series = new Map<Test, Series>();
+  readonly #timeouts = new Map<number, number>();
 
   onCollected(files: File[]): void {
     for (const file of plan === null ? [] : files) {
-      const own = plan?.[file.name];
-      this.#mutant = own?.mutant ?? null;
-      const wanted = new Set(own?.cases);
-      for (const test of leaves(file)) if (!wanted.has(titles(test).join(" › "))) test.mode = "skip";
+      for (const test of leaves(file)) {
+        const own = plan?.[file.name]?.[titles(test).join(" › ")];
+        if (own === undefined) {
+          test.mode = "skip";
+          continue;
+        }
+        this.#series.set(test, { left: [...own], done: [], mutant: null, clean: true, over: false });
+        // Each mutant, and a run without one after it; those that are not needed end as they begin.
+        test.repeats = own.length * 2 - 1;
+      }
     }
   }
 
-  override async onBeforeRunTask(test: Test): Promise<void> {
-    if (this.#mutant !== null && this.#timeouts >= TIMEOUTS_MAX) test.mode = "skip";
-    await super.onBeforeRunTask(test);
-  }
-
-  override onBeforeTryTask(test: Task): void {
-    begin(this.#mutant);
+  override onBeforeTryTask(test: Test): void {
+    const series = this.#series.get(test);
+    if (series === undefined) begin(null);
+    else {
+      series.mutant = series.clean ? this.#next(series) : null;
+      series.over ||= series.clean && series.mutant === null;
+      if (series.over) throw NO_MORE;
+      begin(series.mutant);
+    }
     super.onBeforeTryTask(test);
   }
 
-  override onAfterRunTask(test: Task): void {
-    test.meta.met = end();
-    if (test.result?.errors?.some(({ message }) => TIME_WAS_UP.test(message))) this.#timeouts++;
+  #next({ left }: Series): number | null {
+    for (let id = left.shift(); id !== undefined; id = left.shift()) {
+      if ((this.#timeouts.get(id) ?? 0) < TIMEOUTS_MAX) return id;
+    }
+    return null;
+  }
+
+  onAfterRetryTask(test: Test): void {
+    const series = this.#series.get(test);
+    const { result } = test;
+    if (series === undefined || result === undefined) return;
+    if (!series.over) {
+      const met = end();
+      const failed = result.state === "fail";
+      const late = result.errors?.some(({ message }) => TIME_WAS_UP.test(message)) === true;
+      const { mutant } = series;
+      if (mutant === null) series.over = failed;
+      else if (met.length > 0) series.done.push({ id: mutant, status: late ? "late" : failed ? "failed" : "passed" });
+      if (mutant !== null && late) this.#timeouts.set(mutant, (this.#timeouts.get(mutant) ?? 0) + 1);
+      series.clean = !failed;
+    }
+    // One result would stand for all runs, and none passes after one that failed.
+    result.state = "pass";
+    delete result.errors;
+  }
+
+  override onAfterRunTask(test: Test): void {
+    const series = this.#series.get(test);
+    const told: Told = {
+      spec: test.file.name,
+      title: titles(test).join(" › "),
+      row: tagOf(test.name),
+      passed: test.result?.state === "pass",
+      met: series === undefined ? end() : [],
+      tries: series?.done ?? [],
+    };
+    if (tellTo !== undefined) appendFileSync(tellTo, `${JSON.stringify(told)}\n`);
     super.onAfterRunTask(test);
   }
 }
