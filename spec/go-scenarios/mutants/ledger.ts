@@ -15,7 +15,9 @@ export interface Trial {
   readonly file: string;
   readonly kind: Kind;
   readonly change: string;
-  /** How many rows met it, how many of these a case failed for, and how many ran out of time, which counts as neither. */
+  /** How many rows of the whole suite meet it. */
+  readonly reach: number;
+  /** How many rows of the spec file met it, how many of these a case failed for, and how many ran out of time, which counts as neither. */
   readonly met: number;
   readonly failed: number;
   readonly late: number;
@@ -33,15 +35,15 @@ export interface Figures {
 }
 
 /** Enough mutants for a row that has killed one. */
-const MET_ENOUGH = 5;
+const MET_ENOUGH = 4;
 /** So many met and none killed: more of them will not help. */
 const MET_IN_VAIN = 25;
-/** From so many rows on, a mutant that fails more than half of those that met it is blunt. */
-const BLUNT_FROM = 8;
+/** What more rows of the suite meet is on the road that all share: more than these, of some 560. */
+const SHARED_REACH = 50;
 /** A mutant that a larger share of a spec file's rows meet waits until no finer one is left. */
 const FINE_SHARE = 0.25;
 /** What a spec file is given at a time: many, for what a process costs is its start. */
-const A_FILE_MAX = 40;
+const A_FILE_MAX = 24;
 const WEIGHT: Record<Kind, number> = {
   condition: 1,
   border: 1,
@@ -54,12 +56,13 @@ const WEIGHT: Record<Kind, number> = {
 };
 
 /**
- * A mutant that breaks most of what comes near it shows that a line is used, not that a row's own rule is asserted.
+ * Whether a mutant is on the shared road, and breaks most of what comes along: that shows that a line is used, not that a
+ * row's own rule is asserted.
  */
-export const isBlunt = ({ met, failed }: Pick<Trial, "met" | "failed">): boolean =>
-  met >= BLUNT_FROM && failed * 2 > met;
+export const isBlunt = ({ reach, met, failed }: Pick<Trial, "reach" | "met" | "failed">): boolean =>
+  reach > SHARED_REACH && failed * 2 > met;
 
-const TRIAL_HEAD = "key\tspec\tfile\tkind\tchange\tmet\tfailed\tlate";
+const TRIAL_HEAD = "key\tspec\tfile\tkind\tchange\treach\tmet\tfailed\tlate";
 const FIGURES_HEAD = "row\tmet\tkilled\tby\tsurvived";
 const fields = (tsv: string): string[][] =>
   tsv
@@ -69,13 +72,14 @@ const fields = (tsv: string): string[][] =>
     .map((line) => line.split("\t"));
 
 export function parseTrials(tsv: string): Trial[] {
-  return fields(tsv).map(([key = "", spec = "", file = "", kind, change = "", met, failed, late]) => ({
+  return fields(tsv).map(([key = "", spec = "", file = "", kind, change = "", reach, met, failed, late]) => ({
     key,
     spec,
     file,
     // As trialsText() wrote it.
     kind: kind as Kind,
     change,
+    reach: Number(reach),
     met: Number(met),
     failed: Number(failed),
     late: Number(late),
@@ -87,8 +91,8 @@ export function trialsText(trials: readonly Trial[]): string {
     a.file.localeCompare(b.file, "en") || a.key.localeCompare(b.key, "en") || a.spec.localeCompare(b.spec, "en");
   const lines = [...trials]
     .sort(order)
-    .map(({ key, spec, file, kind, change, met, failed, late }) =>
-      [key, spec, file, kind, change, met, failed, late].join("\t"),
+    .map(({ key, spec, file, kind, change, reach, met, failed, late }) =>
+      [key, spec, file, kind, change, reach, met, failed, late].join("\t"),
     );
   return `${[TRIAL_HEAD, ...lines].join("\n")}\n`;
 }
@@ -114,6 +118,7 @@ export function figuresText(figures: readonly Figures[]): string {
 export interface Outcome {
   readonly mutant: Mutant;
   readonly spec: string;
+  readonly reach: number;
   readonly failed: readonly string[];
   readonly passed: readonly string[];
   readonly late: readonly string[];
@@ -155,27 +160,29 @@ export class Ledger {
     return this.#trials.has(`${key} ${spec}`);
   }
 
-  /** How much a row still wants to meet mutants: nothing once it has met enough. */
+  /** How much a row still wants to meet mutants: nothing once it has met enough, and where it is none to be answered for. */
   need(row: string): number {
-    const { met = 0, killed = 0 } = this.#figures.get(row) ?? {};
+    const figures = this.#figures.get(row);
+    if (figures === undefined) return 0;
+    const { met, killed } = figures;
     if (killed > 0) return met < MET_ENOUGH ? 1 : 0;
     return met < MET_IN_VAIN ? 2 : 0;
   }
 
-  add({ mutant, spec, failed, passed, late }: Outcome): void {
+  add({ mutant, spec, reach, failed, passed, late }: Outcome): void {
     const { key, file, kind, change } = mutant;
     const met = failed.length + passed.length + late.length;
-    const trial = { key, spec, file, kind, change, met, failed: failed.length, late: late.length };
+    const trial = { key, spec, file, kind, change, reach, met, failed: failed.length, late: late.length };
     this.#trials.set(`${key} ${spec}`, trial);
     for (const row of isBlunt(trial) ? [] : failed) this.#change(row, trial, true);
     for (const row of passed) this.#change(row, trial, false);
   }
 
-  #change(row: string, { key, met }: Trial, kills: boolean): void {
+  #change(row: string, { key, reach }: Trial, kills: boolean): void {
     const old = this.#figures.get(row);
     if (old === undefined) return;
     const killed = old.killed + (kills ? 1 : 0);
-    const finer = kills && met < this.#reach(old.killer);
+    const finer = kills && reach < this.#reach(old.killer);
     this.#figures.set(row, {
       row,
       met: old.met + 1,
@@ -187,7 +194,7 @@ export class Ledger {
 
   #reach(key: string | null): number {
     if (key === null) return Number.POSITIVE_INFINITY;
-    return Math.max(...this.trials().map((trial) => (trial.key === key ? trial.met : 0)));
+    return this.trials().find((trial) => trial.key === key)?.reach ?? Number.POSITIVE_INFINITY;
   }
 }
 
@@ -197,7 +204,9 @@ export type Meetings = ReadonlyMap<string, ReadonlyMap<number, ReadonlySet<strin
 export interface Choice {
   readonly spec: string;
   readonly mutant: Mutant;
-  /** All rows of the file that meet it, those among them which need no more. */
+  /** How many rows of the whole suite meet it. */
+  readonly reach: number;
+  /** Those of the file, with those among them which need no more. */
   readonly rows: ReadonlySet<string>;
 }
 
@@ -223,7 +232,8 @@ export function choose(ledger: Ledger, meetings: Meetings, mutants: readonly Mut
       if (mutant === undefined || ledger.wasTried(mutant, spec)) continue;
       const coarse = rows.size > all.size * FINE_SHARE && rows.size > 2 ? 0.05 : 1;
       const luck = 0.7 + 0.6 * random();
-      left.push({ spec, mutant, rows, worth: (luck * coarse * WEIGHT[mutant.kind]) / Math.sqrt(reach.get(id) ?? 1) });
+      const far = reach.get(id) ?? 0;
+      left.push({ spec, mutant, reach: far, rows, worth: (luck * coarse * WEIGHT[mutant.kind]) / Math.sqrt(far) });
     }
     const chosen: Choice[] = [];
     while (chosen.length < A_FILE_MAX) {
@@ -297,8 +307,8 @@ export function page(
     "",
     "Written by `make mutants` from `spec/go-scenarios/mutants/*.tsv`; do not edit. A mutant is one small mistake in `lib/`: a condition",
     "forced, a border moved, a statement left out. A row meets one when a case of it evaluates the changed expression and gets another",
-    "value; it kills one when that case then fails. Not counted: cases that ran out of time, and failures by a mutant that fails more",
-    `than half of the (${BLUNT_FROM} or more) rows that met it in a spec file, which shows that a line is used, no more.`,
+    "value; it kills one when that case then fails. Not counted: cases that ran out of time, and failures by a mutant that more than",
+    `${SHARED_REACH} rows of the suite meet and more than half of those asked notice, which shows that a line is used, no more.`,
     "",
     "| | |",
     "| --- | ---: |",

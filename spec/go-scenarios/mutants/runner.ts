@@ -5,7 +5,7 @@
  *
  * Invariant: a mutant is tried only after the same case has passed in the same process, in the run before it. So what the
  * last one broke cannot be laid to the next: after a failure the case runs once without a mutant, and where it fails then
- * as well, it is not run again.
+ * as well, nothing is run any more.
  *
  * MUTANT_PLAN names the JSON file with the plan, MUTANT_TOLD the file to which each case adds a line when it ends.
  */
@@ -19,6 +19,9 @@ import { begin, end } from "./switchboard.ts";
 
 /** A mutant that lets cases wait for ever tells little by them: after so many, the rest of the file is left out. */
 const TIMEOUTS_MAX = 2;
+
+/** A long case, slower yet under the switchboard, leaves the rest of its mutants to a later run. */
+const SERIES_MS_MAX = 20_000;
 
 const tellTo = process.env["MUTANT_TOLD"];
 const path = process.env["MUTANT_PLAN"];
@@ -40,6 +43,8 @@ interface Series {
   readonly done: Try[];
   /** The mutant on in the run under way; null for the run without one. */
   mutant: number | null;
+  /** When it began, in ms since the process did; 0 before that. */
+  since: number;
   /** Whether the run before passed: the first follows a run of all cases. */
   clean: boolean;
   over: boolean;
@@ -50,6 +55,8 @@ const NO_MORE = new Error("no mutant is left for this case");
 export default class MutantRunner extends VitestTestRunner {
   readonly #series = new Map<Test, Series>();
   readonly #timeouts = new Map<number, number>();
+  /** A case failed without a mutant: something of the last one goes on in this process. */
+  #spoiled = false;
 
   onCollected(files: File[]): void {
     for (const file of plan === null ? [] : files) {
@@ -59,7 +66,7 @@ export default class MutantRunner extends VitestTestRunner {
           test.mode = "skip";
           continue;
         }
-        this.#series.set(test, { left: [...own], done: [], mutant: null, clean: true, over: false });
+        this.#series.set(test, { left: [...own], done: [], mutant: null, since: 0, clean: true, over: false });
         // Each mutant, and a run without one after it; those that are not needed end as they begin.
         test.repeats = own.length * 2 - 1;
       }
@@ -70,6 +77,8 @@ export default class MutantRunner extends VitestTestRunner {
     const series = this.#series.get(test);
     if (series === undefined) begin(null);
     else {
+      series.since ||= performance.now();
+      series.over ||= this.#spoiled || performance.now() - series.since > SERIES_MS_MAX;
       series.mutant = series.clean ? this.#next(series) : null;
       series.over ||= series.clean && series.mutant === null;
       if (series.over) throw NO_MORE;
@@ -94,7 +103,7 @@ export default class MutantRunner extends VitestTestRunner {
       const failed = result.state === "fail";
       const late = result.errors?.some(({ message }) => TIME_WAS_UP.test(message)) === true;
       const { mutant } = series;
-      if (mutant === null) series.over = failed;
+      if (mutant === null) this.#spoiled ||= failed;
       else if (met.length > 0) series.done.push({ id: mutant, status: late ? "late" : failed ? "failed" : "passed" });
       if (mutant !== null && late) this.#timeouts.set(mutant, (this.#timeouts.get(mutant) ?? 0) + 1);
       series.clean = !failed;
