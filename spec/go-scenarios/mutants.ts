@@ -33,10 +33,13 @@ import {
   summary,
   trialsText,
 } from "./mutants/ledger.ts";
-import { runSpecs, type Told } from "./mutants/run-specs.ts";
+import { type Plan, runSpecs, type Told } from "./mutants/run-specs.ts";
 import { mutantTree } from "./mutants/tree.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
+
+/** What a process leaves goes on in another, so often in one pass. */
+const ROUNDS_MAX = 4;
 
 const [passes = "1000", seed = "1", again] = process.argv.slice(2);
 const read = (name: string): string => {
@@ -116,6 +119,16 @@ function sequence(start: number): () => number {
   };
 }
 
+function planOf(cases: readonly Told[], mutants: (one: Told) => readonly number[]): Plan {
+  const plan: Record<string, Record<string, readonly number[]>> = {};
+  for (const one of cases) {
+    const own = mutants(one);
+    if (own.length > 0) plan[one.spec] = { ...plan[one.spec], [one.title]: own };
+  }
+  return plan;
+}
+
+/** One pass: the number of its trials. */
 async function onePass(
   treeRoot: string,
   ledger: Ledger,
@@ -126,15 +139,16 @@ async function onePass(
 ): Promise<number> {
   const chosen = choose(ledger, meetings, mutants, random);
   if (chosen.length === 0) return 0;
-  const plan: Record<string, Record<string, number[]>> = {};
-  for (const { spec, title, met } of cases) {
-    const own = chosen.filter((choice) => choice.spec === spec && met.includes(choice.mutant.id));
-    if (own.length > 0) plan[spec] = { ...plan[spec], [title]: own.map(({ mutant }) => mutant.id) };
+  const told: Told[] = [];
+  let plan = planOf(cases, ({ spec, met }) =>
+    chosen.flatMap(({ spec: where, mutant: { id } }) => (where === spec && met.includes(id) ? id : [])),
+  );
+  for (let round = 1; round <= ROUNDS_MAX && Object.keys(plan).length > 0; round++) {
+    const now = await runSpecs(treeRoot, Object.keys(plan), plan);
+    told.push(...now);
+    plan = planOf(now, ({ left }) => left);
   }
-  const told = await runSpecs(treeRoot, Object.keys(plan), plan);
-  const ended = new Set(told.map(({ spec }) => spec));
   for (const { spec, mutant, reach } of chosen) {
-    if (!ended.has(spec)) continue;
     const by = { failed: new Set<string>(), late: new Set<string>(), passed: new Set<string>() };
     for (const one of told) {
       if (one.spec !== spec || one.row === null) continue;

@@ -148,8 +148,9 @@ export class Ledger {
     }
   }
 
+  /** Those that some row met. A run to come may try the others again, this one does not. */
   trials(): Trial[] {
-    return [...this.#trials.values()];
+    return [...this.#trials.values()].filter(({ met }) => met > 0);
   }
 
   figures(): Figures[] {

@@ -28,6 +28,8 @@ export interface Told {
   /** Without a plan: all that it met. */
   readonly met: readonly number[];
   readonly tries: readonly Try[];
+  /** Mutants that it was not run with after all: for another process. */
+  readonly left: readonly number[];
 }
 
 /** A case's time was up, which a busy machine does too, or a loop ran away, which a mutant does to itself. */

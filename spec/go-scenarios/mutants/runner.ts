@@ -5,7 +5,7 @@
  *
  * Invariant: a mutant is tried only after the same case has passed in the same process, in the run before it. So what the
  * last one broke cannot be laid to the next: after a failure the case runs once without a mutant, and where it fails then
- * as well, nothing is run any more.
+ * as well (it leaves something behind, or runs but once), its other mutants are left to another process.
  *
  * MUTANT_PLAN names the JSON file with the plan, MUTANT_TOLD the file to which each case adds a line when it ends.
  */
@@ -20,7 +20,9 @@ import { begin, end } from "./switchboard.ts";
 /** A mutant that lets cases wait for ever tells little by them: after so many, the rest of the file is left out. */
 const TIMEOUTS_MAX = 2;
 
-/** A long case, slower yet under the switchboard, leaves the rest of its mutants to a later run. */
+/** After so many cases that wait for ever without a mutant, something of an earlier one goes on in this process. */
+const STUCK_MAX = 3;
+/** A long case, slower yet under the switchboard, leaves the rest of its mutants to another process. */
 const SERIES_MS_MAX = 20_000;
 
 const tellTo = process.env["MUTANT_TOLD"];
@@ -55,8 +57,8 @@ const NO_MORE = new Error("no mutant is left for this case");
 export default class MutantRunner extends VitestTestRunner {
   readonly #series = new Map<Test, Series>();
   readonly #timeouts = new Map<number, number>();
-  /** A case failed without a mutant: something of the last one goes on in this process. */
-  #spoiled = false;
+  /** Cases whose time was up without a mutant. */
+  #stuck = 0;
 
   onCollected(files: File[]): void {
     for (const file of plan === null ? [] : files) {
@@ -78,7 +80,7 @@ export default class MutantRunner extends VitestTestRunner {
     if (series === undefined) begin(null);
     else {
       series.since ||= performance.now();
-      series.over ||= this.#spoiled || performance.now() - series.since > SERIES_MS_MAX;
+      series.over ||= this.#stuck >= STUCK_MAX || performance.now() - series.since > SERIES_MS_MAX;
       series.mutant = series.clean ? this.#next(series) : null;
       series.over ||= series.clean && series.mutant === null;
       if (series.over) throw NO_MORE;
@@ -103,8 +105,12 @@ export default class MutantRunner extends VitestTestRunner {
       const failed = result.state === "fail";
       const late = result.errors?.some(({ message }) => TIME_WAS_UP.test(message)) === true;
       const { mutant } = series;
-      if (mutant === null) this.#spoiled ||= failed;
-      else if (met.length > 0) series.done.push({ id: mutant, status: late ? "late" : failed ? "failed" : "passed" });
+      if (mutant === null) {
+        series.over = failed;
+        if (late) this.#stuck++;
+      }
+      if (mutant !== null && met.length > 0)
+        series.done.push({ id: mutant, status: late ? "late" : failed ? "failed" : "passed" });
       if (mutant !== null && late) this.#timeouts.set(mutant, (this.#timeouts.get(mutant) ?? 0) + 1);
       series.clean = !failed;
     }
@@ -122,6 +128,7 @@ export default class MutantRunner extends VitestTestRunner {
       passed: test.result?.state === "pass",
       met: series === undefined ? end() : [],
       tries: series?.done ?? [],
+      left: series?.left ?? [],
     };
     if (tellTo !== undefined) appendFileSync(tellTo, `${JSON.stringify(told)}\n`);
     super.onAfterRunTask(test);
