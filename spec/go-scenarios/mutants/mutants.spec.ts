@@ -133,9 +133,9 @@ test("Ledger.add() counts what a row met and killed; a time that was up is neith
 });
 
 test("Ledger.add() counts no kill of a blunt mutant, on the shared road; who survives it has met it", () => {
-  expect(isBlunt({ reach: 51, met: 4, failed: 3 })).toBe(true);
-  expect(isBlunt({ reach: 51, met: 4, failed: 2 })).toBe(false);
-  expect(isBlunt({ reach: 50, met: 4, failed: 4 })).toBe(false);
+  expect(isBlunt({ reach: 101, met: 4, failed: 3 })).toBe(true);
+  expect(isBlunt({ reach: 101, met: 4, failed: 2 })).toBe(false);
+  expect(isBlunt({ reach: 100, met: 4, failed: 4 })).toBe(false);
   const ledger = new Ledger([], [], KEYS, ["TestA", "TestB", "TestC"]);
   ledger.add({ ...none, mutant: CALL, spec: "s", reach: 400, failed: ["TestA", "TestB"], passed: ["TestC"] });
   expect(ledger.figures().map(({ met, killed }) => [met, killed])).toEqual([
