@@ -5,12 +5,14 @@
  *
  * A row *exercises* an expression when a case with its tag evaluates it, from the case's first hook to its last; it *meets* a
  * mutant of it when the mutant's value is another one there (switchboard.ts). It *kills* the mutant when a case of it that
- * met it then fails. What counts as nothing: a case whose time was up or whose loop ran away (which a busy machine does too),
- * a case that its process's end kept from ending, and failures under a mutant that most rows near it notice (isBlunt in ledger.ts). A
- * mutant is on only around cases, never while modules load, so none fails a file by its import.
+ * met it then fails, having passed just before. A case that waits until its time is up fails too, if it does so twice and
+ * comes to its end quickly without the mutant between (runner.ts). What counts as nothing: any other case whose time was up,
+ * as on a busy machine; a case that its process's end kept from ending; and failures under a mutant of the road that all
+ * share, which most rows asked notice (isBlunt in ledger.ts). A mutant is on only around cases, never while modules load, so
+ * none fails a file by its import.
  *
  * The ways: one run without a mutant tells which rows meet which (all cases with a tag must pass in it); then, pass by pass, each
- * spec file gets the mutants that most of its rows in need meet (choose in ledger.ts), a process for each, until every row has
+ * spec file gets the mutants that most of its rows in need meet (choose in ledger.ts), one after the other, until every row has
  * met enough. What was learned is kept in mutants/*.tsv after each pass, so that a run goes on where the last one ended.
  * The results of a changed line of lib/ are dropped and tried again. The seed decides between mutants that are nearly equal.
  *

@@ -12,7 +12,7 @@ import { RAN_AWAY } from "./switchboard.ts";
  */
 export type Plan = Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
 
-/** What a case said to a mutant that it met. Late: see TIME_WAS_UP. */
+/** What a case said to a mutant that it met. Late: TIME_WAS_UP, and it was not seen again. */
 export interface Try {
   readonly id: number;
   readonly status: "passed" | "failed" | "late";
@@ -51,11 +51,12 @@ export async function runSpecs(root: string, specs: readonly string[], plan: Pla
     env["MUTANT_PLAN"] = join(root, "plan.json");
     writeFileSync(env["MUTANT_PLAN"], JSON.stringify(plan));
   }
+  // A mutant makes many cases wait, which costs nothing: hence more processes than there may be cores.
   const args = [
     "run",
     "--config=spec/go-scenarios/mutants/vitest.config.ts",
-    `--testTimeout=${plan === null ? 60_000 : 3000}`,
-    "--maxWorkers=2",
+    `--testTimeout=${plan === null ? 60_000 : 2000}`,
+    `--maxWorkers=${plan === null ? 2 : 6}`,
     ...specs,
   ];
   const child = spawn("node_modules/.bin/vitest", args, { cwd: root, env, stdio: "ignore", detached: true });
