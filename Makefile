@@ -47,10 +47,8 @@ scenarios: $(WASM) ## spec/go-scenarios.md anew, from a run: which spec answers 
 tour: $(WASM) ## the guides' diagrams and the tour's traces anew, as the program is now
 	$(NODE_BIN)/tsx spec/tour/pages.ts
 
-LIB   ?= lib/wire/response-head.ts,lib/wire/response-parser.ts,lib/wire/chunked-decoder.ts,lib/wire/request-writer.ts
-SPECS ?= spec/go-scenarios/read-response.spec.ts spec/go-scenarios/request-write.spec.ts
-mutants: $(WASM) ## rows of Go's tests that no mutant of LIB=a.ts,b.ts fails in SPECS="…": COUNT=100 SEED=1
-	$(NODE_BIN)/tsx spec/go-scenarios/mutants.ts $(or $(COUNT),20) $(or $(SEED),1) $(LIB) $(SPECS)
+mutants: $(WASM) ## which rows of Go's tests notice a mistake, until each has met enough: PASSES=0 SEED=1 AGAIN=spec/redirect
+	$(NODE_BIN)/tsx spec/go-scenarios/mutants.ts $(or $(PASSES),1000) $(or $(SEED),1) $(AGAIN)
 
 mutation: $(WASM) ## mutants of pool/, conn/, wire/ and the rules, and who survives: AREA=pool, FILES=lib/pool/slot.ts FORCE=1
 	node --import tsx spec/mutation/run.ts $(AREA)

@@ -1,151 +1,172 @@
 /**
- * Which rows of Go's own tests notice a mistake: breaks lines of lib/ one at a time, in a copy of the tree, runs specs, and
- * writes down the rows whose cases failed on none. A row listed there is one whose spec may assert too little, or whose
- * lines no mutant met: the page says how many were tried, and on which files.
+ * `make mutants`: which rows of Go's own tests notice a mistake. It makes small mistakes in lib/, one at a time, in a copy of
+ * the tree, runs the cases that meet each, and notes per row how many it met and killed. A row that kills none is listed in
+ * spec/go-scenarios-unkilled.md: its spec asserts too little, or judgements.tsv says why nothing can be noticed.
  *
- * A mutant is a condition negated, or a comparison, `&&` or `||` turned into its neighbour: found by text, line by line, so
- * that some change nothing that could be seen. Which ones are tried is drawn by seed.
+ * A row *exercises* an expression when a case with its tag evaluates it, from the case's first hook to its last; it *meets* a
+ * mutant of it when the mutant's value is another one there (switchboard.ts). It *kills* the mutant when a case of it that
+ * met it then fails, having passed just before. A case that waits until its time is up fails too, if it does so twice and
+ * comes to its end quickly without the mutant between (runner.ts). What counts as nothing: any other case whose time was up,
+ * as on a busy machine; a case that its process's end kept from ending; and failures under a mutant of the road that all
+ * share, which most rows asked notice (isBlunt in ledger.ts). A mutant is on only around cases, never while modules load, so
+ * none fails a file by its import.
  *
- * Usage: mutants.ts COUNT SEED LIB_FILE,… SPEC_FILTER…
+ * The ways: one run without a mutant tells which rows meet which (all cases with a tag must pass in it); then, pass by pass, each
+ * spec file gets the mutants that most of its rows in need meet (choose in ledger.ts), one after the other, until every row has
+ * met enough. What was learned is kept in mutants/*.tsv after each pass, so that a run goes on where the last one ended.
+ * The results of a changed line of lib/ are dropped and tried again. The seed decides between mutants that are nearly equal.
+ *
+ * Usage: mutants.ts [PASSES] [SEED] [AGAIN]; PASSES 0 prints the figures and runs nothing; AGAIN names the spec files (part
+ * of a path) that were mended: what their rows have shown is forgotten, and shown anew.
  */
 
-import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Case, parseReport, tagOf } from "./judge.ts";
+import type { Mutant } from "./mutants/instrument.ts";
+import {
+  choose,
+  figuresText,
+  Ledger,
+  type Meetings,
+  page,
+  parseFigures,
+  parseJudgements,
+  parseTrials,
+  summary,
+  trialsText,
+} from "./mutants/ledger.ts";
+import { type Plan, runSpecs, type Told } from "./mutants/run-specs.ts";
+import { mutantTree } from "./mutants/tree.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
-/** A mutant that makes specs wait for ever is ended, and has told nothing; nor does one case whose time was up. */
-const PATIENCE_MS = 60_000;
 
-interface Mutant {
-  readonly file: string;
-  readonly line: number;
-  readonly before: string;
-  readonly after: string;
+/** What a process leaves goes on in another, so often in one pass. */
+const ROUNDS_MAX = 4;
+
+const [passes = "1000", seed = "1", again] = process.argv.slice(2);
+const read = (name: string): string => {
+  const url = new URL(`mutants/${name}`, import.meta.url);
+  return existsSync(url) ? readFileSync(url, "utf8") : "";
+};
+const trials = parseTrials(read("trials.tsv"));
+const figures = parseFigures(read("rows.tsv"));
+const judgements = parseJudgements(read("judgements.tsv"));
+
+if (passes === "0") {
+  console.log(summary(trials, figures));
+} else {
+  using tree = mutantTree(root);
+  const told = await runSpecs(tree.root, specsWithTags(), null);
+  const wrong = told.filter(({ row, passed }) => row !== null && !passed);
+  if (wrong.length > 0) {
+    throw new Error(`Cannot begin: cases fail without a mutant: ${wrong.map(({ title }) => title).join("; ")}`);
+  }
+  const cases = told.filter(({ row }) => row !== null);
+  const covered = new Set(cases.map(({ row }) => row));
+  const rows = rowNames().filter((row) => covered.has(row));
+  const forgotten = new Set(
+    again === undefined ? [] : cases.filter(({ spec }) => spec.includes(again)).map(({ row }) => row),
+  );
+  const ledger = new Ledger(
+    trials.filter(({ spec }) => again === undefined || !spec.includes(again)),
+    figures.filter(({ row }) => !forgotten.has(row)),
+    new Set(tree.mutants.map(({ key }) => key)),
+    rows,
+  );
+  const meetings = meetingsOf(cases);
+  const random = sequence(Number(seed));
+  for (let pass = 1; pass <= Number(passes); pass++) {
+    const done = await onePass(tree.root, ledger, meetings, tree.mutants, cases, random);
+    if (done === 0) break;
+    save(ledger);
+    console.log(`pass ${pass}: ${done} trials; ${summary(ledger.trials(), ledger.figures())}`);
+  }
+  save(ledger);
+  console.log(summary(ledger.trials(), ledger.figures()));
 }
 
-const SWAPS: readonly (readonly [RegExp, string])[] = [
-  [/\bif \((?!!\()(.+)\) (return|throw|break|continue|\{|this|yield)/, "if (!($1)) $2"],
-  [/ === /, " !== "],
-  [/ !== /, " === "],
-  [/ && /, " || "],
-  [/ \|\| /, " && "],
-  [/ < /, " <= "],
-  [/ > /, " >= "],
-  [/\breturn true;/, "return false;"],
-  [/\breturn false;/, "return true;"],
-];
-
-/** Every mutant of a file, one change each. Comments, types and imports are left alone. */
-function mutantsOf(file: string): Mutant[] {
-  return readFileSync(join(root, file), "utf8")
+function rowNames(): string[] {
+  const tsv = readFileSync(new URL("rows.tsv", import.meta.url), "utf8");
+  return tsv
+    .trimEnd()
     .split("\n")
-    .flatMap((before, i) => {
-      if (/^\s*(\/\/|\*|\/\*|import|export type|type |interface )/.test(before)) return [];
-      return SWAPS.map(([from, to]) => before.replace(from, to))
-        .filter((after) => after !== before)
-        .map((after) => ({ file, line: i + 1, before, after }));
-    });
+    .slice(1)
+    .map((line) => line.split("\t", 1)[0] ?? "");
 }
 
-/** `count` of them in the order that the seed gives (a linear congruence is enough to mix a list). */
-function drawn(all: Mutant[], count: number, seed: number): Mutant[] {
-  let state = seed >>> 0;
-  const keyed = all.map((mutant) => {
+/** The spec files with a tag in their text; those whose cases answer no row do no harm. */
+function specsWithTags(): string[] {
+  return readdirSync(join(root, "spec"), { recursive: true, encoding: "utf8" })
+    .map((name) => join("spec", name))
+    .filter((name) => name.endsWith(".spec.ts") && readFileSync(join(root, name), "utf8").includes("[Test"));
+}
+
+function meetingsOf(cases: readonly Told[]): Meetings {
+  const all = new Map<string, Map<number, Set<string>>>();
+  for (const { spec, row, met } of cases) {
+    if (row === null) continue;
+    const mutants = all.get(spec) ?? new Map<number, Set<string>>();
+    all.set(spec, mutants);
+    for (const id of met) mutants.set(id, (mutants.get(id) ?? new Set()).add(row));
+  }
+  return all;
+}
+
+/** Numbers in [0, 1), the same for the same seed. */
+function sequence(start: number): () => number {
+  let state = start >>> 0;
+  return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return [state, mutant] as const;
-  });
-  return keyed
-    .sort(([a], [b]) => a - b)
-    .slice(0, count)
-    .map(([, mutant]) => mutant);
+    return state / 2 ** 32;
+  };
 }
 
-/** Runs the specs of a tree; null where they did not come to an end. */
-function run(tree: string, filters: readonly string[]): Promise<Case[] | null> {
-  const report = join(tree, "report.json");
-  rmSync(report, { force: true });
-  const args = [
-    "run",
-    "--config",
-    "spec/vitest.config.ts",
-    "--testTimeout=2000",
-    "--reporter=json",
-    `--outputFile=${report}`,
-  ];
-  const child = spawn("node_modules/.bin/vitest", [...args, ...filters], {
-    cwd: tree,
-    stdio: "ignore",
-    detached: true,
-  });
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGKILL"), PATIENCE_MS);
-    child.once("close", () => {
-      clearTimeout(timer);
-      try {
-        resolve(parseReport(readFileSync(report, "utf8"), `${tree}/`));
-      } catch {
-        resolve(null);
-      }
-    });
-  });
+function planOf(cases: readonly Told[], mutants: (one: Told) => readonly number[]): Plan {
+  const plan: Record<string, Record<string, readonly number[]>> = {};
+  for (const one of cases) {
+    const own = mutants(one);
+    if (own.length > 0) plan[one.spec] = { ...plan[one.spec], [one.title]: own };
+  }
+  return plan;
 }
 
-const [count = "20", seed = "1", files = "", ...filters] = process.argv.slice(2);
-const mutants = drawn(files.split(",").flatMap(mutantsOf), Number(count), Number(seed));
-const tree = mkdtempSync(join(tmpdir(), "scenario-mutants-"));
-const rows = new Map<string, string | null>();
-let killed = 0;
-let mute = 0;
-try {
-  for (const name of ["lib", "spec", "fuzz", "package.json", "tsconfig.json"]) {
-    cpSync(join(root, name), join(tree, name), { recursive: true });
+/** One pass: the number of its trials. */
+async function onePass(
+  treeRoot: string,
+  ledger: Ledger,
+  meetings: Meetings,
+  mutants: readonly Mutant[],
+  cases: readonly Told[],
+  random: () => number,
+): Promise<number> {
+  const chosen = choose(ledger, meetings, mutants, random);
+  if (chosen.length === 0) return 0;
+  const told: Told[] = [];
+  let plan = planOf(cases, ({ spec, met }) =>
+    chosen.flatMap(({ spec: where, mutant: { id } }) => (where === spec && met.includes(id) ? id : [])),
+  );
+  for (let round = 1; round <= ROUNDS_MAX && Object.keys(plan).length > 0; round++) {
+    const now = await runSpecs(treeRoot, Object.keys(plan), plan);
+    told.push(...now);
+    plan = planOf(now, ({ left }) => left);
   }
-  symlinkSync(join(root, "node_modules"), join(tree, "node_modules"));
-  for (const { title, status } of (await run(tree, filters)) ?? []) {
-    const tag = tagOf(title);
-    if (tag !== null && status === "passed") rows.set(tag, null);
-  }
-  if (rows.size === 0) throw new Error("No case with a tag passes in these specs as they are");
-  for (const { file, line, before, after } of mutants) {
-    const path = join(tree, file);
-    const text = readFileSync(path, "utf8");
-    const lines = text.split("\n");
-    lines[line - 1] = after;
-    writeFileSync(path, lines.join("\n"));
-    const cases = await run(tree, filters);
-    writeFileSync(path, text);
-    const failed = (cases ?? []).filter(({ status, timedOut }) => status === "failed" && !timedOut);
-    if (cases === null) mute++;
-    else if (failed.length > 0) killed++;
-    for (const { title } of failed) {
-      const tag = tagOf(title);
-      if (tag !== null && rows.get(tag) === null) rows.set(tag, `${file}:${line}`);
+  for (const { spec, mutant, reach } of chosen) {
+    const by = { failed: new Set<string>(), late: new Set<string>(), passed: new Set<string>() };
+    for (const one of told) {
+      if (one.spec !== spec || one.row === null) continue;
+      for (const { id, status } of one.tries) if (id === mutant.id) by[status].add(one.row);
     }
-    const found = cases === null ? "did not end" : `${failed.length} cases fail`;
-    console.log(`${file}:${line}: ${found}: ${before.trim()} → ${after.trim()}`);
+    // A row of several cases notices what one of them does.
+    const late = [...by.late].filter((row) => !by.failed.has(row));
+    const passed = [...by.passed].filter((row) => !by.failed.has(row) && !by.late.has(row));
+    ledger.add({ mutant, spec, reach, failed: [...by.failed], passed, late });
   }
-} finally {
-  rmSync(tree, { recursive: true, force: true });
+  return chosen.length;
 }
 
-const never = [...rows].filter(([, by]) => by === null).map(([row]) => row);
-const out = [
-  "# Rows that failed on no mutant",
-  "",
-  "Written by `spec/go-scenarios/mutants.ts`; do not edit. A row stands here where none of the mutants tried made a case of it fail:",
-  "its spec asserts too little, or no mutant met its lines. The fewer were tried, the less it says.",
-  "",
-  `- mutants tried: ${mutants.length} (seed ${seed}), of ${files.split(",").join(", ")}`,
-  `- of these ${killed} made a case fail, ${mute} did not let the specs end, ${mutants.length - killed - mute} were noticed by none`,
-  `- specs run: ${filters.join(", ")}`,
-  `- rows that failed on some mutant: ${rows.size - never.length} of ${rows.size}`,
-  "",
-  ...never.map((row) => `- ${row}`),
-];
-writeFileSync(new URL("../go-scenarios-unkilled.md", import.meta.url), `${out.join("\n")}\n`);
-console.log(
-  `${mutants.length} mutants, ${killed} noticed, ${mute} without an end; ${never.length} of ${rows.size} rows failed on none`,
-);
+function save(ledger: Ledger): void {
+  const write = (name: string, text: string): void => writeFileSync(new URL(name, import.meta.url), text);
+  write("mutants/trials.tsv", trialsText(ledger.trials()));
+  write("mutants/rows.tsv", figuresText(ledger.figures()));
+  write("../go-scenarios-unkilled.md", page(ledger.trials(), ledger.figures(), judgements));
+}

@@ -356,101 +356,173 @@ describe("a body that is not what was said of it", () => {
 
 describe("a request is refused when it is made or written, before a byte goes out", () => {
   const post: RequestInit = { method: "POST", body: "x" };
-  const rows: [title: string, url: string, init: RequestInit][] = [
-    ["without a host: there is always one, where Go writes an empty Host [TestRequestWrite/14]", "http:///", {}],
+  const rows: [title: string, url: string, init: RequestInit, field: string | null, words: string][] = [
+    [
+      "without a host: there is always one, where Go writes an empty Host [TestRequestWrite/14]",
+      "http:///",
+      {},
+      "url",
+      "is not valid",
+    ],
     [
       "without a host, whatever Host says, where Go writes an empty one [TestRequestWrite/15]",
       "http://",
       { headers: { Host: "bad.example.com" } },
+      "url",
+      "is not valid",
     ],
     [
       "with an IPv6 zone in its URL, which Go takes out: it is no URL (RFC 9110 §4.2) [TestRequestWrite/19]",
       "http://[fe80::1%25en0]/",
       {},
+      "url",
+      "is not valid",
     ],
     [
       "with an IPv6 zone in its Host, which Go takes out [TestRequestWrite/20]",
       "http://a/",
       { headers: { Host: "[fe80::1%en0]:8080" } },
+      "header host",
+      "no host with an optional port",
     ],
     [
       "with a field of no value, which Go leaves out [TestRequestWrite/23]",
       "http://a/",
       { headers: { "X-Nil": undefined } as never },
+      null,
+      "has no value",
     ],
-    ["with a line end in its query, verbatim [TestRequestWrite/25]", "http://a/", { target: "/?q=a\nb" }],
-    ["with a line end in its URL [TestRequestWrite/25]", "http://a/?q=a\nb", {}],
+    [
+      "with a line end in its query, verbatim [TestRequestWrite/25]",
+      "http://a/",
+      { target: "/?q=a\nb" },
+      "target",
+      "must start with /",
+    ],
+    ["with a line end in its URL [TestRequestWrite/25]", "http://a/?q=a\nb", {}, "url", "a line end"],
     [
       "with a line end in a trailer's name [TestRequestWrite/28]",
       "http://a/",
       { ...post, trailers: { names: ["X-A\r\nEvil"], values: {} } },
+      "trailers",
+      "is no token",
     ],
     [
       "with a NUL in a value [TestTransportRejectsInvalidHeaders/NUL value]",
       "http://a/",
       { headers: { Foo: "foo\0bar" } },
+      "header Foo",
+      "characters that no field may have",
     ],
     [
       "with a line end in a value [TestTransportRejectsInvalidHeaders/LF value]",
       "http://a/",
       { headers: { Foo: "foo\nbar" } },
+      "header Foo",
+      "characters that no field may have",
     ],
     [
       "with a line end in a name [TestTransportRejectsInvalidHeaders/LF key]",
       "http://a/",
       { headers: { "bad\nkey": "v" } },
+      'header "bad\\nkey"',
+      "must be a token",
     ],
     [
       "with a blank in a name [TestTransportRejectsInvalidHeaders/space key]",
       "http://a/",
       { headers: { "bad key": "v" } },
+      'header "bad key"',
+      "must be a token",
     ],
     [
       "with a name outside ASCII [TestTransportRejectsInvalidHeaders/non-ASCII key]",
       "http://a/",
       { headers: { фу: "v" } },
+      'header "фу"',
+      "must be a token",
     ],
-    ["with an empty name [TestTransportRejectsInvalidHeaders/empty key]", "http://a/", { headers: [["", "v"]] }],
+    [
+      "with an empty name [TestTransportRejectsInvalidHeaders/empty key]",
+      "http://a/",
+      { headers: [["", "v"]] },
+      'header ""',
+      "must be a token",
+    ],
     [
       "with a line end in its Host, which Go drops [TestRequestBadHostHeader]",
       "http://a/",
       { headers: { Host: "foo\nbar" } },
+      "header Host",
+      "characters that no field may have",
     ],
     [
       "with a line end in its User-Agent, which Go turns into a blank [TestRequestBadUserAgent]",
       "http://a/",
       { headers: { "User-Agent": "evil\r\nX-Evil: evil" } },
+      "header User-Agent",
+      "characters that no field may have",
     ],
     [
       "with a Host that something follows, which Go cut off once [TestCleanHost]",
       "http://a/",
       { headers: { Host: "www.google.com/foo" } },
+      "header host",
+      "no host with an optional port",
     ],
     [
       "with a Host that a blank follows, which Go cut off once [TestCleanHost]",
       "http://a/",
       { headers: { Host: "www.google.com foo" } },
+      "header host",
+      "no host with an optional port",
     ],
-    ["with a method that is no token [TestRequestInvalidMethod]", "http://a/", { method: "bad method" }],
-    ["with an empty method, which Go takes for GET [TestRequestInvalidMethod]", "http://a/", { method: "" }],
-    ["with a port that is no number [TestTransportRejectsAlphaPort]", "http://dummy.tld:123foo/bar", {}],
+    [
+      "with a method that is no token [TestRequestInvalidMethod]",
+      "http://a/",
+      { method: "bad method" },
+      "method",
+      "is no token",
+    ],
+    [
+      "with an empty method, which Go takes for GET [TestRequestInvalidMethod]",
+      "http://a/",
+      { method: "" },
+      "method",
+      "is no token",
+    ],
+    [
+      "with a port that is no number [TestTransportRejectsAlphaPort]",
+      "http://dummy.tld:123foo/bar",
+      {},
+      "url",
+      "is not valid",
+    ],
     [
       "for * with a method that has none, which Go sends [TestStarRequestMethod/FOO]",
       "http://a/",
       { method: "FOO", target: "*" },
+      "target",
+      "for OPTIONS only",
     ],
     [
       "with a line end in a value, which Go turns into a blank [TestHeaderWrite]",
       "http://a/",
       { headers: { Foo: "a\r\nb" } },
+      "header Foo",
+      "characters that no field may have",
     ],
   ];
-  test.each(rows)("%s", async (_, url, init) => {
+  test.each(rows)("%s", async (_, url, init, field, words) => {
     let out = "";
     const write = async () => {
       for await (const part of writeRequest(new Request(url, init))) out += Buffer.from(part).toString("latin1");
     };
-    await expect(write()).rejects.toSatisfy((e) => e instanceof LocalProtocolError || e instanceof TypeError);
+    await expect(write()).rejects.toMatchObject({
+      name: field === null ? "TypeError" : "LocalProtocolError",
+      message: expect.stringContaining(words),
+      ...(field !== null && { field, code: "ERR_HTTP_LOCAL_PROTOCOL" }),
+    });
     expect(out).toBe("");
   });
 
