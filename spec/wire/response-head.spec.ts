@@ -31,11 +31,15 @@ function head(lines: readonly string[], how: How = {}): ResponseHead {
     spans.fields++;
     at += line.length + 2;
   }
-  spans.put(Int32Array.from(numbers), 0);
+  // One span more than there are fields: what an earlier head has left in the table.
+  spans.fields++;
+  spans.put(Int32Array.from([...numbers, ...numbers.slice(-4)]), 0);
+  spans.fields--;
   // In the midst of other bytes, as a read has them; what lies around must never be looked at.
   const base = 41;
   const bytes = new Uint8Array(base + text.length + 41).fill(0x4f);
   bytes.set(Buffer.from(text, "latin1"), base);
+  bytes[base - 14] = 0x4b;
   const read = (needsEof: boolean): ResponseHead => {
     spans.needsEof = needsEof;
     return interpretHead(text, bytes, base, spans, how.kind ?? "other", how.closing ?? false, how.lenient ?? 0);
