@@ -144,7 +144,15 @@ describe("a body that can be read once is closed once", () => {
     await conn.readHead();
     await conn.expect("5\r\nhello\r\n0\r\n\r\n");
     conn.reply("some junk\r\n\r\n");
-    expect(await call).toMatchObject({ code: "ERR_HTTP_REMOTE_PROTOCOL" });
+    expect(await call).toMatchObject({
+      code: "ERR_HTTP_REMOTE_PROTOCOL",
+      offset: 0,
+      excerpt: "some junk\\r\\n\\r\\n",
+      attempt: 1,
+      reused: false,
+      origin: peer.url().slice(0, -1),
+    });
+    expect(peer.transport.stats()).toMatchObject({ dialed: 1, retries: 0 });
     await turns(3);
     expect([body.destroyed, body.closes]).toEqual([true, 1]);
   });
@@ -203,21 +211,36 @@ describe("a body that can be read once is closed once", () => {
 
 describe("a request is refused before a connection is touched", () => {
   test.each([
-    ["without a host [TestTransportNoHost]", "http://", {}],
-    ["of an empty method, which Go takes for GET [TestTransportEmptyMethod]", "http://a/", { method: "" }],
+    ["without a host [TestTransportNoHost]", "http://", {}, "url", /is not valid/],
+    [
+      "of an empty method, which Go takes for GET [TestTransportEmptyMethod]",
+      "http://a/",
+      { method: "" },
+      "method",
+      /"" is no token/,
+    ],
     [
       "whose Host would bring another field [TestRequestSanitization]",
       "http://a/",
       { headers: { Host: "go.dev\r\nX-Evil:evil" } },
+      "header Host",
+      /value with characters that no field may have/,
     ],
     [
       "with a line end in the name of a trailer [TestValidateClientRequestTrailers/bad key]",
       "http://a/",
       { method: "POST", body: "x", trailers: { names: ["Trx\r\nX-Another-One"], values: {} } },
+      "trailers",
+      /is no token/,
     ],
-  ])("%s", async (_, url, { method = "GET", ...init }: { method?: string } & CallInit) => {
+  ] as [string, string, { method?: string } & CallInit, string, RegExp][])("%s", async (_, url, init, field, says) => {
     await using peer = await scriptedPeer();
-    await expect(peer.client.request(method, url, init)).rejects.toMatchObject({ code: "ERR_HTTP_LOCAL_PROTOCOL" });
+    const { method = "GET", ...rest } = init;
+    await expect(peer.client.request(method, url, rest)).rejects.toMatchObject({
+      code: "ERR_HTTP_LOCAL_PROTOCOL",
+      field,
+      message: expect.stringMatching(says),
+    });
     expect(peer.transport.stats().dialed).toBe(0);
   });
 
@@ -335,11 +358,13 @@ describe("an error says what went wrong", () => {
   });
 
   test("when its server stops within a chunked body, however: never a clean end [TestInterruptWithPanic]", async () => {
-    for (const stop of [
-      (conn: PeerConn) => conn.end(),
-      (conn: PeerConn) => conn.reset(),
-      (conn: PeerConn) => conn.socket.destroy(),
-    ]) {
+    const short = { code: "ERR_HTTP_INCOMPLETE_BODY", received: 5 };
+    const stops: [object, (conn: PeerConn) => void][] = [
+      [short, (conn) => conn.end()],
+      [{ code: "ERR_HTTP_CONNECTION_CLOSED", attempt: 1, reused: false }, (conn) => conn.reset()],
+      [short, (conn) => conn.socket.destroy()],
+    ];
+    for (const [facts, stop] of stops) {
       await using peer = await scriptedPeer();
       const call = peer.client.get(peer.url());
       const conn = await peer.accept();
@@ -347,7 +372,8 @@ describe("an error says what went wrong", () => {
       const body = (await call)[Symbol.asyncIterator]();
       expect(Buffer.from((await body.next()).value as Uint8Array).toString()).toBe("hello");
       stop(conn);
-      expect(await reasonOf(body.next())).toBeInstanceOf(HttpError);
+      expect(await reasonOf(body.next())).toMatchObject(facts);
+      expect(peer.transport.stats()).toMatchObject({ busy: 0, idle: 0, retries: 0 });
     }
   });
 });
@@ -383,6 +409,9 @@ describe("a connection that dies", () => {
     await answer(await peer.accept());
     expect((await third).connection?.id).not.toBe(before);
     await (await third).bytes();
+    const { dialed, idle, retries } = peer.transport.stats();
+    expect({ dialed, idle }).toEqual({ dialed: 2, idle: 1 });
+    expect(retries).toBeLessThanOrEqual(1); // whether its end was seen before the third began
   });
 
   test("behind each answer without a word: 500 GETs end one way or the other [TestStressSurpriseServerCloses]", async () => {
