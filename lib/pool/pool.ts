@@ -249,8 +249,9 @@ export class Pool<C, T = unknown> {
     for (const slot of [...this.#lru]) {
       if (slot.state === "idle") this.#closeIdleOne(this.#at(slot.key), slot, "close-idle-connections");
     }
+    // Whoever hears of an abandoned dial may cancel a want, and with that end another dial.
     for (const slot of [...this.#dials]) {
-      if (!this.#boundTo.has(slot)) this.#abandon(this.#at(slot.key), slot);
+      if (slot.state === "dialing" && !this.#boundTo.has(slot)) this.#abandon(this.#at(slot.key), slot);
     }
     this.#settleAll();
   }
@@ -268,7 +269,7 @@ export class Pool<C, T = unknown> {
         this.#fail(want, error);
       }
     }
-    for (const slot of [...this.#dials]) this.#abandon(this.#at(slot.key), slot);
+    for (const slot of [...this.#dials]) if (slot.state === "dialing") this.#abandon(this.#at(slot.key), slot);
     for (const slot of [...this.#lru]) {
       if (slot.state === "idle") this.#closeIdleOne(this.#at(slot.key), slot, "transport-closed");
     }
