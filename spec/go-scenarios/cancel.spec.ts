@@ -212,9 +212,11 @@ describe("an abort ends a call with its own reason", () => {
     await conn.readHead();
     await conn.expect(`3e8\r\n${"U".repeat(1000)}\r\n`);
     await until(() => inbound.pulls === 2, "the next chunk was asked for");
-    controller.abort(new Error("no longer wanted"));
-    await reasonOf(call);
+    const reason = new Error("no longer wanted");
+    controller.abort(reason);
+    expect(await reasonOf(call)).toBe(reason);
     expect(inbound.returned).toBe(1);
+    expect(peer.transport.stats()).toMatchObject({ dialed: 1, retries: 0, idle: 0, closed: { aborted: 1 } });
     inbound.give(7); // to a read that nobody waits for: it reaches no wire
     await turns(5);
     expect(inbound.pulls).toBe(2);
@@ -264,8 +266,16 @@ describe("a time limit", () => {
     }
     const error = reasonOf(failing);
     await clock.advance(1_000);
-    expect(await error).toMatchObject({ name: "TimeoutError", option: "timeout" });
+    expect(await error).toMatchObject({
+      name: "TimeoutError",
+      option: "timeout",
+      limit: 1_000,
+      origin: peer.url().slice(0, -1),
+      attempt: 1,
+      reused: false,
+    });
     await conn.readToEnd();
+    expect(peer.transport.stats()).toMatchObject({ dialed: 1, retries: 0, busy: 0, closed: { timeout: 1 } });
   });
 
   test("on the whole call while nobody answers says so [TestClientTimeout_Headers]", async () => {
@@ -274,7 +284,9 @@ describe("a time limit", () => {
     const error = reasonOf(peer.client.get(peer.url(), { timeout: 500 }));
     await (await peer.accept()).readHead();
     await clock.advance(500);
-    expect(await error).toMatchObject({ name: "TimeoutError", phase: "total", option: "timeout", limit: 500 });
+    const origin = peer.url().slice(0, -1);
+    expect(await error).toMatchObject({ name: "TimeoutError", phase: "total", option: "timeout", limit: 500, origin });
+    expect(await error).toMatchObject({ attempt: 1, bytesRead: 0 });
   });
 
   test("of an hour is over with the body, and read and close are none of its business [TestClientTimeoutDoesNotExpire]", async () => {
@@ -286,7 +298,7 @@ describe("a time limit", () => {
     expect(await res.text()).toBe("ok");
     await res.close();
     await clock.advance(3_600_000);
-    expect(peer.transport.stats().closed).not.toHaveProperty("timeout");
+    expect(peer.transport.stats().closed).toEqual({ "idle-timeout": 1 });
   });
 
   test("on the whole call reaches a custom dialer as its signal; without one that never fires [TestClientPropagatesTimeoutToContext]", async () => {
@@ -325,7 +337,8 @@ describe("a time limit", () => {
     const error = reasonOf(peer.client.get(peer.url(), { timeout: 100, signal: controller.signal }));
     await (await peer.accept()).readHead();
     await clock.advance(100);
-    expect(await error).toMatchObject({ name: "TimeoutError", code: "ERR_HTTP_TIMEOUT" });
+    expect(await error).toMatchObject({ name: "TimeoutError", code: "ERR_HTTP_TIMEOUT", limit: 100, attempt: 1 });
+    expect(peer.transport.stats()).toMatchObject({ dialed: 1, retries: 0, closed: { timeout: 1 } });
     expect(controller.signal.aborted).toBe(false);
   });
 
@@ -356,9 +369,10 @@ describe("a time limit", () => {
     expect(await target.readHead()).toContain("PUT /put ");
     await target.read(1000);
     await clock.advance(1_000);
-    expect(await put).toMatchObject({ name: "TimeoutError" });
+    expect(await put).toMatchObject({ name: "TimeoutError", option: "timeout", limit: 1_000 });
     endless.stop();
     await until(() => peer.transport.stats().busy === 0, "both connections are gone");
+    expect(peer.transport.stats()).toMatchObject({ dialed: 2, retries: 0, idle: 0 });
   });
 });
 

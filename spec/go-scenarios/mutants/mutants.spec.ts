@@ -115,7 +115,7 @@ const none = { reach: 1, failed: [], passed: [], late: [] };
 
 test("Ledger.add() counts what a row met and killed; a time that was up is neither", () => {
   const ledger = new Ledger([], [], KEYS, ["TestA", "TestB", "TestC"]);
-  ledger.add({ mutant: CALL, spec: "s", reach: 1, failed: ["TestA"], passed: ["TestB"], late: ["TestC"] });
+  ledger.add({ mutant: CALL, spec: "s", reach: 2, failed: ["TestA"], passed: ["TestB"], late: ["TestC"] });
   ledger.add({ ...none, mutant: ONE, spec: "s", failed: ["TestA"] });
   expect(ledger.figures()).toEqual([
     { row: "TestA", met: 2, killed: 2, killer: ONE.key, survived: [] },
