@@ -16,7 +16,7 @@ import {
   JestExtend,
   setState,
 } from "@vitest/expect";
-import { fn } from "@vitest/spy";
+import { fn, restoreAllMocks, spyOn } from "@vitest/spy";
 
 export { afterAll, afterEach, beforeAll, beforeEach, describe, test } from "@vitest/runner";
 
@@ -49,4 +49,4 @@ setState(
 known[GLOBAL_EXPECT] = expect;
 expect.extend(customMatchers);
 
-export const vi = { fn };
+export const vi = { fn, restoreAllMocks, spyOn };
