@@ -330,7 +330,12 @@ describe("an error says what went wrong", () => {
       },
     });
     const error = await reasonOf(new Client({ transport }).get(url));
-    expect(error).toBeInstanceOf(HttpError);
+    expect(error).toMatchObject({
+      name: "DialError",
+      origin: new URL(url).origin,
+      attempt: 1,
+      cause: { message: "network unreachable" },
+    });
     const { inspect } = await import("node:util");
     for (const text of [(error as Error).message, inspect(error), JSON.stringify(error)])
       expect(text).not.toContain(secret);
