@@ -16,8 +16,8 @@
  * met enough. What was learned is kept in mutants/*.tsv after each pass, so that a run goes on where the last one ended.
  * The results of a changed line of lib/ are dropped and tried again. The seed decides between mutants that are nearly equal.
  *
- * Usage: mutants.ts [PASSES] [SEED] [AGAIN]; PASSES 0 prints the figures and runs nothing; AGAIN names the spec files (part
- * of a path) that were mended: what their rows have shown is forgotten, and shown anew.
+ * Usage: mutants.ts [PASSES] [SEED] [AGAIN]. PASSES 0 runs nothing: it prints the figures and writes the page. AGAIN names the
+ * spec files (part of a path) that were mended: what their rows have shown is forgotten, and shown anew.
  */
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -53,6 +53,7 @@ const figures = parseFigures(read("rows.tsv"));
 const judgements = parseJudgements(read("judgements.tsv"));
 
 if (passes === "0") {
+  writeFileSync(new URL("../go-scenarios-unkilled.md", import.meta.url), page(trials, figures, judgements));
   console.log(summary(trials, figures));
 } else {
   using tree = mutantTree(root);
