@@ -307,6 +307,7 @@ export function page(
     "forced, a border moved, a statement left out. A row meets one when a case of it evaluates the changed expression and gets another",
     "value; it kills one when that case then fails. Not counted: time that ran out but once, and failures by a mutant that more than",
     `${SHARED_REACH} rows of the suite meet and more than half of those asked notice, which shows that a line is used, no more.`,
+    "What is said of a row below was judged by reading its spec and the mutants that it met; it is no proof.",
     "",
     "| | |",
     "| --- | ---: |",
