@@ -298,6 +298,13 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
     if (!(this.trace.mask & TRACE_POOL)) return;
     const { idle, waiting, dialing, busy } = this.#host.pool.stateOf(this.way.key);
     const { waits, lent } = this.#host.pool.whoHas(this.way.key, TOLD_MAX);
+    const ahead: number[] = [];
+    if (!again) for (const call of waits) ahead.push(call.trace.id);
+    const holders: number[] = [];
+    for (const held of lent) {
+      const trace = held instanceof Lease ? held.exchange?.trace : undefined;
+      if (trace !== undefined && trace !== this.trace) holders.push(trace.id);
+    }
     const { shownKey: key, target, proxy } = this.way;
     this.trace.emit({
       type: "pool-wait",
@@ -308,12 +315,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
       dials: dialing,
       busy: again ? busy - 1 : busy,
       limit: this.#host.options.maxConnsPerHost,
-      ahead: again ? [] : waits.map((call) => call.trace.id),
-      holders: lent.flatMap((held) =>
-        held instanceof Lease && held.exchange !== null && held.exchange.trace !== this.trace
-          ? [held.exchange.trace.id]
-          : [],
-      ),
+      ahead,
+      holders,
     });
   }
 

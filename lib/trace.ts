@@ -35,6 +35,9 @@ export type TraceGroup = keyof typeof GROUPS;
 /** Pairs as on the wire, in order and case; values of secret fields are hidden unless the listener asks for them. */
 export type TraceFields = readonly (readonly [name: string, value: string])[];
 
+/** Fields that are taken apart when somebody asks for them: most who listen do not, and it costs more than the event. */
+export type AskedFields = () => TraceFields;
+
 /** What happened at one station. `type` tells them apart. */
 export type TraceDetail =
   // call
@@ -146,7 +149,7 @@ export type TraceDetail =
       readonly type: "request-write";
       readonly bytes: number;
       readonly target: string;
-      readonly headers: TraceFields;
+      readonly headers: AskedFields;
     }
   /** The head was handed over. Its fields may hold credentials, so they are given to those who ask for them. */
   | { readonly type: "request-head"; readonly fields: () => readonly (readonly [name: string, value: string])[] }
@@ -161,7 +164,7 @@ export type TraceDetail =
       readonly framing: string;
       readonly statusText: string;
       readonly httpVersion: "1.0" | "1.1" | "2";
-      readonly headers: TraceFields;
+      readonly headers: AskedFields;
       /** It came before the request was wholly sent (RFC 9112 §9.5). */
       readonly early: boolean;
     }
@@ -173,7 +176,8 @@ export type TraceDetail =
   | { readonly type: "body-data"; readonly bytes: number }
   | { readonly type: "body-sent"; readonly bytes: number };
 
-export type TraceEvent = TraceDetail & {
+/** What every event says beside its own facts. */
+interface Stamps {
   /** Monotonic milliseconds of the transport's clock. */
   readonly at: number;
   /** The call it belongs to; null for what happens between calls. */
@@ -182,7 +186,25 @@ export type TraceEvent = TraceDetail & {
   readonly attempt: number;
   /** The connection it happened on; null before there is one. */
   readonly connection: number | null;
-};
+}
+
+export type TraceEvent = TraceDetail & Stamps;
+
+/** Makes an event of what a station has just made for it: the object itself, since a copy costs ten times as much. */
+export function stamped(
+  detail: TraceDetail,
+  at: number,
+  call: number | null,
+  attempt: number,
+  connection: number | null,
+): TraceEvent {
+  const event = detail as TraceDetail & { -readonly [name in keyof Stamps]: Stamps[name] }; // all four are set here
+  event.at = at;
+  event.call = call;
+  event.attempt = attempt;
+  event.connection = connection;
+  return event;
+}
 
 /** Hears events. What it throws is reported as an uncaught exception of its own, never in the middle of the library. */
 export type TraceListener = (event: TraceEvent) => void;
@@ -231,16 +253,29 @@ const ALL_GROUPS: { readonly groups: readonly TraceGroup[]; readonly secrets?: b
 /** The event as one may see it who did not ask for secrets. */
 export function shown(event: TraceEvent): TraceEvent {
   switch (event.type) {
-    case "call-start":
+    case "call-start": {
+      const { type, method, startedAt, hop, at, call, attempt, connection } = event;
+      return { type, method, url: shownText(event.url), startedAt, hop, at, call, attempt, connection };
+    }
     case "redirect":
       return { ...event, url: shownText(event.url) };
-    case "request-write":
-      return { ...event, target: shownText(event.target), headers: shownFields(event.headers) };
-    case "head":
-      return { ...event, headers: shownFields(event.headers) };
+    case "request-write": {
+      const { type, bytes, at, call, attempt, connection } = event;
+      const headers = hiding(event.headers);
+      return { type, bytes, target: shownText(event.target), headers, at, call, attempt, connection };
+    }
+    case "head": {
+      const { type, status, framing, statusText, httpVersion, early, at, call, attempt, connection } = event;
+      const headers = hiding(event.headers);
+      return { type, status, framing, statusText, httpVersion, headers, early, at, call, attempt, connection };
+    }
     default:
       return event;
   }
+}
+
+function hiding(fields: AskedFields): AskedFields {
+  return () => shownFields(fields());
 }
 
 function both(a: Tracer, b: Tracer): Tracer {
@@ -375,7 +410,7 @@ export class CallTrace {
 
   /** Tells the listeners. The caller has looked at `mask` first. */
   emit(detail: TraceDetail, at: number = this.clock.now()): void {
-    this.#tracer.emit({ ...detail, at, call: this.id, attempt: this.attempt, connection: this.connection });
+    this.#tracer.emit(stamped(detail, at, this.id, this.attempt, this.connection));
   }
 
   timings(): Timings {
@@ -396,12 +431,17 @@ export class CallTrace {
   }
 }
 
-/** A head of our own writing, taken apart for who listens. */
-export function headParts(text: string): { target: string; headers: [string, string][] } {
-  const [start = "", ...lines] = text.slice(0, -4).split("\r\n");
-  const headers = lines.map((line): [string, string] => {
+/** A head of our own writing, for who listens. */
+export function headParts(text: string): { target: string; headers: AskedFields } {
+  const from = text.indexOf(" ") + 1;
+  return { target: text.slice(from, text.indexOf(" ", from)), headers: () => fieldsOf(text) };
+}
+
+/** The fields of a head of our own writing: every line behind the first, up to the empty one. */
+export function fieldsOf(text: string): TraceFields {
+  const lines = text.split("\r\n").slice(1, -2);
+  return lines.map((line) => {
     const colon = line.indexOf(":");
-    return [line.slice(0, colon), line.slice(colon + 1).trimStart()];
+    return [line.slice(0, colon), line.slice(colon + 2)] as const; // the writer sets one blank behind it
   });
-  return { target: start.split(" ")[1] ?? "", headers };
 }

@@ -44,6 +44,7 @@ import { type SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts
 import {
   CallTrace,
   OpenTracer,
+  stamped,
   TRACE_CONN,
   TRACE_DIAL,
   TRACE_POOL,
@@ -475,7 +476,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
 
   /** Tells the transport's own listener what happens between calls. */
   emit(lease: Held, detail: TraceDetail): void {
-    this.tracer.emit({ ...detail, at: this.clock.now(), call: null, attempt: 0, connection: lease.id });
+    this.tracer.emit(stamped(detail, this.clock.now(), null, 0, lease.id));
   }
 
   leaseUnread(exchange: Exchange, error: TimeoutError): void {

@@ -240,7 +240,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
   }
 
   #traceHead({ trace }: Exchange, { status, framing, statusText, minorVersion, fields }: ResponseHead): void {
-    const headers = Array.from({ length: fields.length }, (_, i) => [fields.name(i), fields.value(i)] as const);
+    const headers = () => Array.from({ length: fields.length }, (_, i) => [fields.name(i), fields.value(i)] as const);
     const httpVersion = minorVersion === 1 ? "1.1" : "1.0";
     const early = !this.#host.requestWritten;
     trace.emit({ type: "head", status, framing, statusText, httpVersion, headers, early }, this.#now);

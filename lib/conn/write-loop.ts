@@ -16,7 +16,7 @@
 import type { Clock, Deadline } from "../clock.ts";
 import { type CloseReason, ConnectionClosedError, LocalProtocolError, TimeoutError } from "../errors.ts";
 import type { BodyReader } from "../message/request-body.ts";
-import { headParts, TRACE_BODY, TRACE_CONN } from "../trace.ts";
+import { fieldsOf, headParts, TRACE_BODY, TRACE_CONN } from "../trace.ts";
 import { CHUNK_END, chunkHeader, lastChunk } from "../wire/request-writer.ts";
 import type { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
@@ -389,15 +389,6 @@ export class WriteLoop {
     this.#awake();
     this.#deadline.cancel();
   }
-}
-
-/** The fields of a head as it was written: every line behind the first, up to the empty one. */
-function fieldsOf(text: string): (readonly [string, string])[] {
-  const lines = text.split("\r\n").slice(1, -2);
-  return lines.map((line) => {
-    const colon = line.indexOf(":");
-    return [line.slice(0, colon), line.slice(colon + 2)] as const; // the writer sets one blank behind it
-  });
 }
 
 function lengthError(peer: string, declared: number, sent: string): LocalProtocolError {

@@ -254,7 +254,7 @@ export class H2Exchange implements ResponseBacking, BodySource {
     this.#length = !bodiless && length !== null && /^\d+$/.test(length) ? Number(length) : null;
     if (!bodiless) this.#content = this.#contentOf(fieldOf(pairs, "content-encoding"));
     if (trace.mask & TRACE_CONN) {
-      const facts = { statusText: "", httpVersion: "2", headers: pairs, early: !this.#requestSent } as const;
+      const facts = { statusText: "", httpVersion: "2", headers: () => pairs, early: !this.#requestSent } as const;
       trace.emit({ type: "head", status, framing: this.framing, ...facts }, now);
     }
     if (this.#isOver) return; // the listener has ended it

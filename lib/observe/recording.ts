@@ -174,7 +174,7 @@ export class Recording {
     switch (event.type) {
       case "request-write":
         attempt.writtenAt = at;
-        attempt.requestHeaders = event.headers;
+        attempt.requestHeaders = event.headers();
         return;
       case "request-sent":
         attempt.sentAt = at;
@@ -188,7 +188,7 @@ export class Recording {
         attempt.status = event.status;
         attempt.statusText = event.statusText;
         attempt.httpVersion = event.httpVersion;
-        attempt.responseHeaders = event.headers;
+        attempt.responseHeaders = event.headers();
         return;
       case "redirect":
         attempt.redirectUrl = event.url;

@@ -50,7 +50,7 @@ function many(requests: number, connections: number): Recording {
     say({ type: "pool-assigned", ...assigned }, at + 2, call, connection);
     say({ type: "request-sent", bytes: 100 }, at + 3, call, connection);
     say({ type: "first-byte" }, at + 10 + (call % 20), call, connection);
-    const head = { status: 200, statusText: "OK", framing: "length", httpVersion: "1.1", headers: [] } as const;
+    const head = { status: 200, statusText: "OK", framing: "length", httpVersion: "1.1", headers: () => [] } as const;
     say({ type: "head", ...head, early: false }, at + 10 + (call % 20), call, connection);
     say({ type: "end", bytes: 1000 }, at + 12 + (call % 30), call, connection);
     say({ type: "connection-idle", served: 1, keepMs: 90_000 }, at + 12 + (call % 30), null, connection);

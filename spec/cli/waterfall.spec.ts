@@ -28,7 +28,7 @@ function recorded(
 
 const LOCAL = { localAddress: null, localPort: null, remoteAddress: null, remotePort: null };
 const INFO = { id: 7, reused: false, served: 0, ...LOCAL, tls: null, proxy: null };
-const HEAD = { framing: "length", statusText: "OK", httpVersion: "1.1", headers: [], early: false } as const;
+const HEAD = { framing: "length", statusText: "OK", httpVersion: "1.1", headers: () => [], early: false } as const;
 
 test("renderWaterfall() draws each attempt where its time was, then the reasons", () => {
   const recording = recorded(

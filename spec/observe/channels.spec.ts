@@ -45,7 +45,7 @@ test("persistconn:GROUP carries the events of its group, secrets hidden, beside 
     new Set(["pool-wait", "pool-assigned", "connection-idle", "connection-returned"]),
   );
   const write = events.find((event) => event.type === "request-write");
-  expect(write?.headers).toContainEqual(["Cookie", "[hidden]"]);
+  expect(write?.headers()).toContainEqual(["Cookie", "[hidden]"]);
 });
 
 test("a subscriber that comes later hears from the next call on", async () => {
