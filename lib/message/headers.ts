@@ -242,8 +242,8 @@ export function headersOver(lines: FieldLines, hidden: ReadonlySet<string> | nul
  * @throws {TypeError} it is nothing that has pairs, or a value is undefined or null
  * @throws {LocalProtocolError} a name is no token, or a value has bytes that no field may have; values are never shown
  */
-export function normaliseHeaders(init: HeadersInit): HeaderPair[] {
-  return toPairs(init, STRICT);
+export function normaliseHeaders(init: HeadersInit): readonly HeaderPair[] {
+  return toPairs(init, STRICT); // those of a record may be of more than one request
 }
 
 /** Whether a field name, in any case, is the given lower-case one. */
@@ -293,27 +293,45 @@ function toPairs(init: HeadersInit, manner: Manner): HeaderPair[] {
     }
     return pairs;
   }
-  for (const name of Object.keys(init)) {
-    const value: unknown = init[name];
-    if (manner === STRICT && typeof value === "string") pairs.push(strictPair(name, value, pairs.length));
-    else if (!Array.isArray(value)) pairs.push(toPair(name, value, manner));
-    else for (const one of value) pairs.push(toPair(name, one, manner)); // Node's way to repeat a field
-  }
+  if (manner === STRICT) return strictPairs(init);
+  for (const name of Object.keys(init)) pushPairs(pairs, name, init[name], manner);
   return pairs;
 }
 
-/**
- * Pairs that passed, each by its place among the fields of its request: a program sends the same ones again and again, and
- * to look at each of their characters again is most of what they cost.
- */
-const passed: ({ readonly value: string; readonly pair: HeaderPair } | null)[] = new Array(16).fill(null);
+function pushPairs(pairs: HeaderPair[], name: string, value: unknown, manner: Manner): void {
+  if (!Array.isArray(value)) pairs.push(toPair(name, value, manner));
+  else for (const one of value) pairs.push(toPair(name, one, manner)); // Node's way to repeat a field
+}
 
-function strictPair(name: string, value: string, place: number): HeaderPair {
-  const before = passed[place];
-  if (before && before.value === value && before.pair[0] === name) return before.pair;
-  const pair = toPair(name, value, STRICT);
-  if (before !== undefined) passed[place] = { value, pair };
-  return pair;
+/**
+ * Records that passed, by their number of names: a program sends the same fields again and again, and to look at each of
+ * their characters again is most of what they cost. Nobody changes the pairs of a request.
+ */
+const passed: ({ readonly values: readonly string[]; readonly pairs: HeaderPair[] } | null)[] = new Array(16).fill(
+  null,
+);
+
+function strictPairs(init: Readonly<Record<string, unknown>>): HeaderPair[] {
+  const names = Object.keys(init);
+  const before = passed[names.length] ?? null;
+  const pairs: HeaderPair[] = [];
+  const values: string[] = [];
+  let same = before !== null;
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!; // i is below its length
+    const value = init[name]; // read once: it may be a getter
+    if (same && value === before!.values[i] && name === before!.pairs[i]![0]) continue; // it has as many
+    if (same) {
+      same = false;
+      pairs.push(...before!.pairs.slice(0, i));
+      values.push(...before!.values.slice(0, i));
+    }
+    if (typeof value === "string") values.push(value);
+    pushPairs(pairs, name, value, STRICT);
+  }
+  if (same) return before!.pairs;
+  if (values.length === names.length && names.length < passed.length) passed[names.length] = { values, pairs };
+  return pairs;
 }
 
 function toPair(name: unknown, value: unknown, manner: Manner): HeaderPair {

@@ -321,7 +321,8 @@ export class Request {
     let bodies = 0;
     let body = this.#body;
     let own = this.#typeIsDerived ? this.#pairs.slice(1) : this.#pairs;
-    for (const name of Object.keys(init) as (keyof RequestChanges)[]) {
+    for (const name in init) {
+      if (!Object.hasOwn(init, name)) continue;
       // undefined is "not given"; a name is checked all the same
       const value = init[name as keyof RequestInit];
       if (value === undefined && known.includes(name)) continue;

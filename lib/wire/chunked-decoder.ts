@@ -350,7 +350,7 @@ export class ChunkedDecoder {
       at = next;
       if (--this.#budget.fields < 0) throw this.#budget.fieldsExceeded(offset + at);
     }
-    return new TextFieldLines(text, spans, spans.length / SPAN_NUMBERS);
+    return new TextFieldLines(text, spans.length / SPAN_NUMBERS, spans);
   }
 
   #refusal(

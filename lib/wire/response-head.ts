@@ -138,7 +138,7 @@ export function interpretHead(
     throw new HeadRefusal("framing understood in two ways (RFC 9112 §6.3)", found.codings > 0 ? found.codingStart : 0);
   }
 
-  const fields = new TextFieldLines(text, copySpans(spans), spans.fields);
+  const fields = new TextFieldLines(text, spans.fields, lenient === 0 ? null : copySpans(spans));
   const hint = found.hint ?? NO_HINT;
   return new ParsedHead(
     status,

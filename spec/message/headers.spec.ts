@@ -276,3 +276,51 @@ describe("Headers", () => {
     );
   });
 });
+
+describe("normaliseHeaders() of records that resemble an earlier one", () => {
+  const first = { accept: "a/b", "x-n": " 1 ", "x-m": "2" };
+  const FIRST = [
+    ["accept", "a/b"],
+    ["x-n", "1"],
+    ["x-m", "2"],
+  ];
+  const all = (init: HeadersInit) => normaliseHeaders(init).map((pair) => [...pair]);
+
+  test.each<[string, HeadersInit, string[][]]>([
+    ["the same again", { ...first }, FIRST],
+    ["another last value", { ...first, "x-m": "3" }, [...FIRST.slice(0, 2), ["x-m", "3"]]],
+    ["another first value", { ...first, accept: "c" }, [["accept", "c"], ...FIRST.slice(1)]],
+    ["another case of a name", { Accept: "a/b", "x-n": "1", "x-m": "2" }, [["Accept", "a/b"], ...FIRST.slice(1)]],
+    ["another name", { accept: "a/b", "x-n": "1", "x-o": "2" }, [...FIRST.slice(0, 2), ["x-o", "2"]]],
+    ["fewer", { accept: "a/b", "x-n": "1" }, FIRST.slice(0, 2)],
+    ["more", { ...first, z: "4" }, [...FIRST, ["z", "4"]]],
+    [
+      "a repeated field",
+      { accept: "a/b", "x-n": ["1", "5"], "x-m": "2" },
+      [FIRST[0]!, FIRST[1]!, ["x-n", "5"], FIRST[2]!],
+    ],
+    ["a value that was not trimmed yet", { ...first, "x-n": "1" }, FIRST],
+  ])("%s", (_, then, expected) => {
+    expect(all(first)).toEqual(FIRST);
+    expect(all(then)).toEqual(expected);
+    expect(all(first)).toEqual(FIRST);
+    expect(all(then)).toEqual(expected);
+  });
+
+  test("a value that became bad is refused, and each is read once", () => {
+    expect(all(first)).toEqual(FIRST);
+    expect(() => normaliseHeaders({ ...first, "x-m": "2\r\nevil: 1" })).toThrow(LocalProtocolError);
+    let reads = 0;
+    const counting = {
+      accept: "a/b",
+      "x-n": " 1 ",
+      get "x-m"() {
+        return `${2 + reads++}`;
+      },
+    };
+    expect(all(counting)).toEqual(FIRST);
+    expect(reads).toBe(1);
+    expect(all(counting)).toEqual([...FIRST.slice(0, 2), ["x-m", "3"]]);
+    expect(reads).toBe(2);
+  });
+});
