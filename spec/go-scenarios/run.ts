@@ -1,8 +1,8 @@
 /**
  * `make scenarios`: reads the JSON report of a whole run of the specs, judges it against rows.tsv and answers.tsv, and writes
  * spec/go-scenarios.md; open rows that are covered now go out of answers.tsv. With --check, as `make test` has it, it writes
- * nothing and fails where the page is out of date. It fails on whatever judge() finds wrong, and on a covered row that is
- * not in the mutants' ledger; rows that killed none are listed (mutants.ts finds out which; here its tables are read).
+ * nothing and fails where the page is out of date. It fails on whatever judge() finds wrong, and on a covered row that has
+ * neither killed a mutant nor a judgement why not (mutants.ts finds out which; here only its tables are read).
  *
  * Usage: run.ts REPORT.json [--check]
  */

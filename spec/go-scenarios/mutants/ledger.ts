@@ -258,7 +258,7 @@ export function choose(ledger: Ledger, meetings: Meetings, mutants: readonly Mut
   });
 }
 
-/** What is wrong, a line each: a covered row that is not in the ledger, and a judgement of a row that has a kill. Who killed none is listed. */
+/** What is wrong, a line each: a covered row that no run has met yet, a row listed without a judgement, and the reverse. */
 export function complaints(
   covered: Iterable<string>,
   figures: readonly Figures[],
@@ -267,7 +267,10 @@ export function complaints(
   const known = new Map(figures.map((one) => [one.row, one]));
   const wrong: string[] = [];
   for (const row of covered) {
-    if (!known.has(row)) wrong.push(`${row}: it has met no mutant: run \`make mutants\``);
+    const found = known.get(row);
+    if (found === undefined) wrong.push(`${row}: it has met no mutant: run \`make mutants\``);
+    else if (found.killed === 0 && !judgements.has(row))
+      wrong.push(`${row}: it kills no mutant: mend its spec, or say why in judgements.tsv`);
   }
   for (const row of judgements.keys()) {
     if (known.get(row)?.killed !== 0)

@@ -185,13 +185,14 @@ test("choose() takes the mutant near the row before the one that all rows meet, 
   expect(names()).toEqual([["s", "f(1); → ;"]]);
 });
 
-test("complaints() names covered rows that are not in the ledger, and idle judgements; the page lists who killed none", () => {
+test("complaints() names covered rows that met nothing, or killed nothing without a judgement, and idle judgements", () => {
   const ledger = new Ledger([], [], KEYS, ["TestA", "TestB"]);
   ledger.add({ ...none, mutant: CALL, spec: "s", failed: ["TestA"], passed: ["TestB"] });
   const figures = ledger.figures();
   const wrong = (judged: [string, string][]) => complaints(["TestA", "TestB", "TestC"], figures, new Map(judged));
   expect(wrong([["TestB", "why"]])).toEqual([expect.stringMatching(/^TestC: it has met no mutant/)]);
   expect(wrong([["TestA", "why"]])).toEqual([
+    expect.stringMatching(/^TestB: it kills no mutant/),
     expect.stringMatching(/^TestC/),
     expect.stringMatching(/^judgements.tsv: TestA/),
   ]);
