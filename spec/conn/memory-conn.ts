@@ -26,6 +26,10 @@ export interface MemoryConnOptions extends TransportOptions, MemoryPairOptions {
   readonly acceptEncoding?: string;
   /** What the trace's listener hears; all unless given. */
   readonly groups?: readonly TraceGroup[];
+  /** Whether the call has a hook for 1xx; it has unless this is false. */
+  readonly hooked?: boolean;
+  /** As PersistConn has it. */
+  readonly proxyUrl?: string;
 }
 
 export const post = (body: RequestInit["body"], init: RequestInit = {}): Request =>
@@ -51,7 +55,7 @@ export class Sent implements ExchangeCaller {
   onInformed: (head: ResponseHead) => void = () => {};
 
   constructor(request: Request, clock: VirtualClock, options: MemoryConnOptions) {
-    const { acceptEncoding = null, groups, ...rest } = options;
+    const { acceptEncoding = null, groups, hooked = true, proxyUrl: _proxyUrl, ...rest } = options;
     const resolved = resolveOptions(rest);
     const on = (event: TraceEvent) => {
       this.events.push(event.type);
@@ -81,10 +85,12 @@ export class Sent implements ExchangeCaller {
       requireFraming: resolved.requireFraming,
       decompressRatioMax: resolved.maxDecompressRatio,
       trace: new CallTrace(1, clock, tracerOf(groups === undefined ? on : { groups, on }), tracerOf(undefined)),
-      onInformation: (head: ResponseHead) => {
-        this.informed.push(head.status);
-        this.onInformed(head);
-      },
+      onInformation: hooked
+        ? (head: ResponseHead) => {
+            this.informed.push(head.status);
+            this.onInformed(head);
+          }
+        : null,
       trailers: request.trailers === null ? null : () => request.trailers?.collect() ?? [],
       caller: this,
     });
@@ -232,6 +238,8 @@ export class MemoryConn implements ConnOwner {
   readonly clock = new VirtualClock();
   readonly conn: PersistConn;
   readonly peer: MemoryConduit;
+  /** The errors that its owner heard of with `connUnread`. */
+  readonly warnings: TimeoutError[] = [];
   /** What its owner was told, in order. */
   readonly log: string[] = [];
   readonly #options: MemoryConnOptions;
@@ -264,7 +272,7 @@ export class MemoryConn implements ConnOwner {
       },
     };
     far.attach(sink);
-    const { acceptEncoding: _acceptEncoding, groups: _groups, ...own } = rest;
+    const { acceptEncoding: _acceptEncoding, groups: _groups, hooked: _hooked, proxyUrl, ...own } = rest;
     const resolved = resolveOptions(own);
     this.conn = new PersistConn({
       id: 1,
@@ -278,6 +286,7 @@ export class MemoryConn implements ConnOwner {
         lenient: lenientMask(resolved.lenient),
       },
       peer: "peer:80",
+      ...(proxyUrl === undefined ? {} : { proxy: proxyUrl }),
     });
   }
 
@@ -299,6 +308,7 @@ export class MemoryConn implements ConnOwner {
   }
   connUnread(_conn: PersistConn, _exchange: Exchange, error: TimeoutError): void {
     this.log.push(`unread ${error.option}`);
+    this.warnings.push(error);
   }
 
   /** Sends a request at once. */

@@ -83,6 +83,12 @@ describe("the read side: bytes that nobody asked for", () => {
     }
   });
 
+  test("a part of a 408 is none, whatever lies behind it in the buffer that is lent", async () => {
+    const { conn, conduit } = watchedConn();
+    conduit.sink.data(Buffer.from("HTTP/1.1 408 Request Timeout"), 11);
+    expect(conn.log).toEqual(["closed unsolicited-bytes"]);
+  });
+
   test.each([
     ["in one read", [`${OK}HTTP/1.1 200 OK\r\n`]],
     ["in several", ["HTTP/1.1 200 OK\r\nContent-Le", "ngth: 2\r\n\r\no", "kHTTP/1.1 200 OK\r\n"]],
@@ -446,6 +452,30 @@ describe("the read side: 1xx and early answers (RFC 9110 §15.2, RFC 9112 §9.5)
     conn.reply("123456789");
     await conn.settle();
     expect(await sent.response?.text()).toBe("123456789");
+  });
+
+  test("a 1xx that nobody wants to hear of is passed over", async () => {
+    const conn = new MemoryConn({ hooked: false });
+    const sent = await answered(conn, `HTTP/1.1 103 Early\r\n\r\n${OK}`);
+    expect([await sent.response?.text(), sent.error, conn.log]).toEqual(["ok", null, ["idle"]]);
+  });
+
+  test("a hook that throws is a mistake of ours: it closes the one connection", async () => {
+    rethrowInvariants(false);
+    const conn = new MemoryConn();
+    const sent = conn.roundTrip(get());
+    const cause = new Error("of the hook");
+    sent.onInformed = () => {
+      throw cause;
+    };
+    await conn.settle();
+    conn.reply(`HTTP/1.1 103 Early\r\n\r\n${OK}`);
+    await conn.settle();
+    expect(words(sent.error)).toBe(
+      "InvariantError: Cannot go on with connection to peer:80: an internal rule does not hold",
+    );
+    expect(sent.error).toMatchObject({ cause, origin: "http://peer", bytesRead: 22 + OK.length });
+    expect(conn.log).toEqual(["closed invariant"]);
   });
 
   test("who closes the connection from the 1xx hook hears of nothing behind it", async () => {
@@ -975,6 +1005,20 @@ describe("the read side: its parser", () => {
       },
     ],
     [
+      "handed over, when the peer had sent its end before",
+      {},
+      async (conn) => {
+        const upload = new Upload();
+        const reply = "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n";
+        const sent = await answered(conn, reply, post(upload, { headers: { Upgrade: "foo" } }));
+        conn.peer.end();
+        await conn.settle();
+        upload.end();
+        await conn.settle();
+        sent.response?.duplex().destroy();
+      },
+    ],
+    [
       "closed by a listener, within a round",
       {},
       async (conn) => {
@@ -994,7 +1038,8 @@ describe("the read side: its parser", () => {
     const before = probe();
     freeParser(before);
     for (let i = 0; i < 3; i++) {
-      const conn = new MemoryConn(options);
+      const { conn, conduit } = watchedConn(options);
+      conduit.deaf = true;
       await close(conn);
       await conn.settle();
       expect(conn.destroyed).toBe(true);
