@@ -278,6 +278,12 @@ describe("a trace's listener that closes the connection", () => {
     await expect(sent.response?.bytes()).rejects.toBe("enough");
   });
 
+  test("at the end of an answer without a body: nobody is left to tell", async () => {
+    const { conn, sent } = await closedAt("end", get(), ["HTTP/1.1 204 No Content\r\n\r\n"]);
+    expect(sent.events.slice(-2)).toEqual(["connection-closed", "body-failed"]);
+    expect([sent.response?.status, sent.error, conn.log]).toEqual([204, null, ["closed aborted"]]);
+  });
+
   test("at its hand-over: the connection is closed, and nothing was handed over", async () => {
     const { conn, sent } = await closedAt("handed-over", get({ method: "CONNECT" }), ["HTTP/1.1 200 OK\r\n\r\nearly"]);
     expect(sent).toMatchObject({ response: null, error: "enough" });
