@@ -108,9 +108,12 @@ describe("AsyncQueue", () => {
   test("push() after close and a second take at once are mistakes of ours", () => {
     const queue = new AsyncQueue<{ n: number }>("write", 1);
     void queue.take();
-    expect(() => queue.take()).toThrow(InvariantError);
+    expect(() => queue.take()).toThrow(new InvariantError("Cannot take from the write queue: a take is waiting"));
+    expect(() => queue.sleep(() => {})).toThrow(
+      new InvariantError("Cannot sleep at the write queue: it is not empty and open, or somebody waits"),
+    );
     queue.close("closed");
-    expect(() => queue.push(item(1))).toThrow(InvariantError);
+    expect(() => queue.push(item(1))).toThrow(new InvariantError("Cannot push to the write queue: closed"));
   });
 
   test("clear() drops what nobody took and says how much it was", () => {

@@ -12,6 +12,7 @@ describe("READ_STATES", () => {
 
   test("a byte after the end moves nothing: done waits for the connection's word", () => {
     expect(() => READ_STATES.done.firstByte).toThrow(InvariantError);
+    expect(() => READ_STATES.done.firstByte).toThrow('Cannot move the read half by "firstByte": it is done');
   });
 });
 

@@ -13,11 +13,24 @@ import { Request, type RequestInit } from "../../lib/message/request.ts";
 import type { Response } from "../../lib/message/response.ts";
 import { resolveOptions, type TransportOptions } from "../../lib/options.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
-import { CallTrace, tracerOf } from "../../lib/trace.ts";
+import { CallTrace, type TraceEvent, type TraceGroup, tracerOf } from "../../lib/trace.ts";
+import { lenientMask } from "../../lib/wire/lenient.ts";
 import type { ResponseHead } from "../../lib/wire/parser-events.ts";
 import { writeHead } from "../../lib/wire/request-writer.ts";
 
 export const get = (init: RequestInit = {}): Request => new Request("http://peer/", init);
+
+/** What a spec may say of a connection, beside the transport's own options. */
+export interface MemoryConnOptions extends TransportOptions, MemoryPairOptions {
+  /** As the transport asks for it; null, the default: not at all. */
+  readonly acceptEncoding?: string;
+  /** What the trace's listener hears; all unless given. */
+  readonly groups?: readonly TraceGroup[];
+  /** Whether the call has a hook for 1xx; it has unless this is false. */
+  readonly hooked?: boolean;
+  /** As PersistConn has it. */
+  readonly proxyUrl?: string;
+}
 
 export const post = (body: RequestInit["body"], init: RequestInit = {}): Request =>
   new Request("http://peer/", { method: "POST", body, ...init });
@@ -29,12 +42,26 @@ export class Sent implements ExchangeCaller {
   error: unknown = null;
   /** How often `over()` was called. */
   overs = 0;
+  /** How often code was run in the call's context. */
+  inContexts = 0;
   readonly informed: number[] = [];
   /** The types of what was traced, in order. */
   readonly events: string[] = [];
+  /** What was traced, in order. */
+  readonly traced: TraceEvent[] = [];
+  /** Is told each event behind the two lists. */
+  onEvent: (event: TraceEvent) => void = () => {};
+  onAnswer: (response: Response) => void = () => {};
+  onInformed: (head: ResponseHead) => void = () => {};
 
-  constructor(request: Request, clock: VirtualClock, options: TransportOptions) {
-    const resolved = resolveOptions(options);
+  constructor(request: Request, clock: VirtualClock, options: MemoryConnOptions) {
+    const { acceptEncoding = null, groups, hooked = true, proxyUrl: _proxyUrl, ...rest } = options;
+    const resolved = resolveOptions(rest);
+    const on = (event: TraceEvent) => {
+      this.events.push(event.type);
+      this.traced.push(event);
+      this.onEvent(event);
+    };
     const body = request.body?.open() ?? null;
     const { destination } = request;
     this.exchange = new Exchange({
@@ -51,19 +78,19 @@ export class Sent implements ExchangeCaller {
           trailerNames: request.trailers?.names ?? null,
           expectContinue: request.expectContinue,
         },
-        { userAgent: "", acceptEncoding: null, absoluteForm: false, close: !resolved.keepAlive, extra: [] },
+        { userAgent: "", acceptEncoding, absoluteForm: false, close: !resolved.keepAlive, extra: [] },
       ),
       body,
       limits: resolved,
       requireFraming: resolved.requireFraming,
       decompressRatioMax: resolved.maxDecompressRatio,
-      trace: new CallTrace(
-        1,
-        clock,
-        tracerOf(({ type }) => this.events.push(type)),
-        tracerOf(undefined),
-      ),
-      onInformation: (head: ResponseHead) => this.informed.push(head.status),
+      trace: new CallTrace(1, clock, tracerOf(groups === undefined ? on : { groups, on }), tracerOf(undefined)),
+      onInformation: hooked
+        ? (head: ResponseHead) => {
+            this.informed.push(head.status);
+            this.onInformed(head);
+          }
+        : null,
       trailers: request.trailers === null ? null : () => request.trailers?.collect() ?? [],
       caller: this,
     });
@@ -71,6 +98,7 @@ export class Sent implements ExchangeCaller {
 
   answered(response: Response): void {
     this.response = response;
+    this.onAnswer(response);
   }
   failed(error: unknown): void {
     this.error = error;
@@ -79,7 +107,16 @@ export class Sent implements ExchangeCaller {
     this.overs++;
   }
   inContext(fn: () => void): void {
+    this.inContexts++;
     fn();
+  }
+
+  /** The events of one type, without what all have. */
+  details(type: TraceEvent["type"]): Record<string, unknown>[] {
+    const found = this.traced.filter((event) => event.type === type);
+    return found.map(
+      ({ at: _at, call: _call, attempt: _attempt, connection: _connection, type: _type, ...own }) => own,
+    );
   }
 
   /** The facts of the error, or its words where it is not ours. */
@@ -87,6 +124,68 @@ export class Sent implements ExchangeCaller {
     if (!(this.error instanceof HttpError)) return { error: this.error };
     const { code, phase, attempt, reused, bytesSubmitted, bytesAccepted, bytesRead, safeToRetry } = this.error;
     return { code, phase, attempt, reused, bytesSubmitted, bytesAccepted, bytesRead, safeToRetry };
+  }
+}
+
+/** Writes down what it is told beside writes, and each write as its pieces; lets the spec tell the connection things. */
+export class WatchedConduit implements Conduit {
+  readonly facts: Conduit["facts"];
+  readonly refusalProvesNothingWritten: boolean;
+  readonly calls: string[] = [];
+  readonly writes: (string | Uint8Array)[][] = [];
+  /** Bytes that it says are not taken; every write answers "full" where it is not 0, and is not "drained" by itself. */
+  pending = 0;
+  /** Whether pauses are kept to; what was decrypted already comes all the same. */
+  deaf = false;
+  onWrite: () => void = () => {};
+  readonly #inner: Conduit;
+  #sink: ConduitSink | null = null;
+
+  constructor(inner: Conduit) {
+    this.#inner = inner;
+    this.facts = inner.facts;
+    this.refusalProvesNothingWritten = inner.refusalProvesNothingWritten;
+  }
+
+  get pendingBytes(): number {
+    return this.pending + this.#inner.pendingBytes;
+  }
+  /** To tell the connection something at once. */
+  get sink(): ConduitSink {
+    if (this.#sink === null) throw new Error("Nobody listens");
+    return this.#sink;
+  }
+  attach(sink: ConduitSink): void {
+    this.#sink = sink;
+    this.#inner.attach(sink);
+  }
+  write(data: string | readonly (Uint8Array | string)[]): "ok" | "full" | Error {
+    this.writes.push(typeof data === "string" ? [data] : [...data]);
+    this.onWrite();
+    const answer = this.#inner.write(data);
+    return this.pending > 0 && answer === "ok" ? "full" : answer;
+  }
+  pause(): void {
+    this.calls.push("pause");
+    if (!this.deaf) this.#inner.pause();
+  }
+  resume(): void {
+    this.calls.push("resume");
+    this.#inner.resume();
+  }
+  end(): void {
+    this.calls.push("end");
+    this.#inner.end();
+  }
+  destroy(): void {
+    this.calls.push("destroy");
+    this.#inner.destroy();
+  }
+  ref(): void {
+    this.calls.push("ref");
+  }
+  unref(): void {
+    this.calls.push("unref");
   }
 }
 
@@ -139,16 +238,20 @@ export class MemoryConn implements ConnOwner {
   readonly clock = new VirtualClock();
   readonly conn: PersistConn;
   readonly peer: MemoryConduit;
+  /** The errors that its owner heard of with `connUnread`. */
+  readonly warnings: TimeoutError[] = [];
   /** What its owner was told, in order. */
   readonly log: string[] = [];
-  readonly #options: TransportOptions;
+  readonly #options: MemoryConnOptions;
   readonly #near: MemoryConduit;
   #received = "";
   sawEnd = false;
   sawReset = false;
+  /** Is told, within the connection's own work, that it is idle. */
+  onIdle: () => void = () => {};
 
   /** @param wrap puts a conduit of the spec's own in front of the memory one */
-  constructor(options: TransportOptions & MemoryPairOptions = {}, wrap: (near: Conduit) => Conduit = (near) => near) {
+  constructor(options: MemoryConnOptions = {}, wrap: (near: Conduit) => Conduit = (near) => near) {
     const { window, schedule, slice, facts, ...rest } = options;
     const pair: Record<string, unknown> = { window, schedule, slice, facts };
     for (const name of Object.keys(pair)) if (pair[name] === undefined) delete pair[name];
@@ -169,7 +272,8 @@ export class MemoryConn implements ConnOwner {
       },
     };
     far.attach(sink);
-    const resolved = resolveOptions(rest);
+    const { acceptEncoding: _acceptEncoding, groups: _groups, hooked: _hooked, proxyUrl, ...own } = rest;
+    const resolved = resolveOptions(own);
     this.conn = new PersistConn({
       id: 1,
       conduit: wrap(near),
@@ -179,13 +283,16 @@ export class MemoryConn implements ConnOwner {
         headBytesMax: resolved.maxResponseHeaderBytes,
         headerCountMax: resolved.maxResponseHeaders,
         informationMax: resolved.max1xxResponses,
+        lenient: lenientMask(resolved.lenient),
       },
       peer: "peer:80",
+      ...(proxyUrl === undefined ? {} : { proxy: proxyUrl }),
     });
   }
 
   connIdle(_conn: PersistConn, keepAliveMs: number | null): void {
     this.log.push(keepAliveMs === null ? "idle" : `idle ${keepAliveMs}`);
+    this.onIdle();
   }
   connClosed(_conn: PersistConn, reason: string): void {
     this.log.push(`closed ${reason}`);
@@ -201,6 +308,7 @@ export class MemoryConn implements ConnOwner {
   }
   connUnread(_conn: PersistConn, _exchange: Exchange, error: TimeoutError): void {
     this.log.push(`unread ${error.option}`);
+    this.warnings.push(error);
   }
 
   /** Sends a request at once. */
@@ -230,4 +338,14 @@ export class MemoryConn implements ConnOwner {
   settle(): Promise<void> {
     return this.clock.settle();
   }
+}
+
+/** A connection over a conduit that is watched. */
+export function watchedConn(options: MemoryConnOptions = {}): { conn: MemoryConn; conduit: WatchedConduit } {
+  let conduit: WatchedConduit | undefined;
+  const conn = new MemoryConn(options, (near) => {
+    conduit = new WatchedConduit(near);
+    return conduit;
+  });
+  return { conn, conduit: conduit as unknown as WatchedConduit }; // the constructor has just called back
 }

@@ -3,7 +3,10 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { Conduit } from "../../lib/conn/conduit.ts";
+import { rethrowInvariants } from "../../lib/conn/persist-conn.ts";
 import { InvariantError } from "../../lib/errors.ts";
+import { QueueTap } from "../support/queue-tap.ts";
+import { nextUncaught } from "../support/uncaught.ts";
 import { Upload } from "../support/upload.ts";
 import { get, MemoryConn, post, RefusingConduit } from "./memory-conn.ts";
 
@@ -100,6 +103,19 @@ describe("PersistConn: a write that is refused", () => {
     expect(sent.facts).toMatchObject({ phase: "write", safeToRetry: false });
     expect(conn.destroyed).toBe(true);
     expect(conn.clock.armed).toBe(0);
+  });
+
+  test("says nothing of an answer that breaks behind it", async () => {
+    const conn = refusing(3);
+    const sent = conn.roundTrip(post(new Upload(10)));
+    await conn.settle();
+    conn.reply("HTTP/1.1 413 No\r\nContent-Length: 6\r\n\r\nbig");
+    await conn.settle();
+    conn.peer.reset();
+    await conn.settle();
+    const error = await sent.response?.text().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ phase: "body", message: expect.stringContaining("connection lost after") });
+    expect(conn.log).toEqual(["closed socket-error"]);
   });
 
   test("does not cut an answer that streams on", async () => {
@@ -362,6 +378,71 @@ describe("PersistConn: its life", () => {
     expect(sent.overs).toBe(1);
   });
 
+  test("an exchange passes its queues, and no other", async () => {
+    using tap = new QueueTap();
+    const conn = new MemoryConn();
+    conn.roundTrip(get());
+    await conn.settle();
+    conn.reply(OK);
+    await conn.settle();
+    expect([tap.write, tap.exchange, tap.body].map(({ pushed, passed }) => [pushed, passed])).toEqual([
+      [1, 1],
+      [1, 1],
+      [1, 0], // nobody has read it
+    ]);
+  });
+
+  test("says why it cannot send", async () => {
+    const conn = new MemoryConn();
+    const first = conn.roundTrip(get());
+    expect(() => conn.roundTrip(get())).toThrow("Cannot send request to peer:80: an exchange is in flight");
+    conn.conn.close("idle-timeout");
+    expect(() => conn.roundTrip(get())).toThrow("Cannot send request to peer:80: closed (idle-timeout)");
+    expect(first.error).toMatchObject({
+      name: "ConnectionClosedError",
+      message: "Cannot finish exchange with peer:80: the connection was closed (idle-timeout)",
+      origin: "http://peer",
+      safeToRetry: true,
+    });
+  });
+
+  test("an abort's reason is the caller's, whatever it is, and is not touched", async () => {
+    const own = new InvariantError("Cannot go on: of the caller");
+    for (const reason of [own, "text", null, undefined, 0]) {
+      const conn = new MemoryConn();
+      const sent = conn.roundTrip(get());
+      sent.error = "nothing yet";
+      conn.conn.abort(sent.exchange, "aborted", reason);
+      expect(sent.error).toBe(reason);
+    }
+    expect(own).not.toHaveProperty("attempt");
+    const conn = new MemoryConn();
+    const sent = conn.roundTrip(get());
+    conn.conn.abort(sent.exchange, "timeout", own);
+    expect(sent.error).toMatchObject({ attempt: 0, origin: "http://peer" });
+  });
+
+  test("an abort of an exchange that is not in flight leaves the connection alone", async () => {
+    const conn = new MemoryConn();
+    const other = new MemoryConn().roundTrip(get());
+    const sent = conn.roundTrip(get());
+    conn.conn.abort(other.exchange, "aborted", "enough");
+    await conn.settle();
+    conn.reply(OK);
+    await conn.settle();
+    conn.conn.abort(sent.exchange, "aborted", "too late");
+    expect([other.error, sent.error, await sent.response?.text(), conn.log]).toEqual(["enough", null, "ok", ["idle"]]);
+  });
+
+  test("counts what it hands over as served", async () => {
+    const conn = new MemoryConn();
+    conn.roundTrip(get({ method: "CONNECT" }));
+    await conn.settle();
+    conn.reply("HTTP/1.1 200 OK\r\n\r\n");
+    await conn.settle();
+    expect([conn.log, conn.conn.served]).toEqual([["handed over"], 1]);
+  });
+
   test("expires when it was told to, unless it serves again before", async () => {
     const conn = new MemoryConn();
     conn.conn.armIdle(1_000);
@@ -405,6 +486,28 @@ describe("PersistConn: its life", () => {
     await conn.settle();
     expect(sent.error).toMatchObject({ code: "ERR_HTTP_INVARIANT", cause: { message: "no such thing" } });
     expect(conn.log).toEqual(["closed invariant"]);
+  });
+});
+
+describe("rethrowInvariants()", () => {
+  test("makes a broken rule an uncaught exception as well", async () => {
+    const broken = async () => {
+      const conn = new MemoryConn();
+      const sent = conn.roundTrip(get());
+      sent.onInformed = () => {
+        throw new Error("no such thing");
+      };
+      await conn.settle();
+      conn.reply("HTTP/1.1 103 Early\r\n\r\n");
+      await conn.settle();
+      expect(conn.log).toEqual(["closed invariant"]);
+    };
+    const uncaught = nextUncaught();
+    rethrowInvariants(true);
+    await broken();
+    expect(await uncaught).toMatchObject({ message: "no such thing" });
+    rethrowInvariants(false);
+    await broken();
   });
 });
 

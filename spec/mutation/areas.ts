@@ -53,7 +53,10 @@ export const AREAS: Readonly<Record<string, Area>> = {
     specs: [
       "spec/conn/async-queue.spec.ts",
       "spec/conn/conn-state.spec.ts",
+      "spec/conn/read-loop.spec.ts",
+      "spec/conn/write-loop.spec.ts",
       "spec/conn/exchange.spec.ts",
+      "spec/conn/conn-trace.spec.ts",
       "spec/conn/persist-conn.spec.ts",
       "spec/conn/late-confirmation.spec.ts",
       "spec/conn/handover.spec.ts",
