@@ -52,4 +52,10 @@ describe("chooseFraming() refuses, and says why", () => {
   test.each(["TRACE", "CONNECT"])("but takes an empty body for none, of %s too", (method) => {
     expect(chooseFraming(input({ method, bodyLength: 0 }))).toEqual({ kind: "none" });
   });
+
+  test("and takes a length of several digits, with blanks round it, for what it is", () => {
+    const framing = { kind: "content-length", length: 120 };
+    expect(chooseFraming(input({ contentLength: " 120\t", bodyLength: 120 }))).toEqual(framing);
+    expect(chooseFraming(input({ contentLength: "120", bodyLength: null }))).toEqual(framing);
+  });
 });
