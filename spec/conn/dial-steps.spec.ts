@@ -5,6 +5,7 @@
 
 import { once } from "node:events";
 import { type AddressInfo, connect as connectSocket, createServer, Socket } from "node:net";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, TLSSocket } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
@@ -22,14 +23,18 @@ import { DuplexConduit } from "../../lib/conn/duplex-conduit.ts";
 import { memoryPair } from "../../lib/conn/memory-conduit.ts";
 import { SocketConduit } from "../../lib/conn/socket-conduit.ts";
 import { TlsLayer } from "../../lib/conn/tls.ts";
+import { unixDialer } from "../../lib/conn/unix.ts";
+import { isConduit } from "../../lib/conn/user-dial.ts";
 import { type DialAttempt, DialError, TimeoutError, TransportClosedError } from "../../lib/errors.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
 import { checkLeaks } from "../support/leak-check.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 import { quiet, Recorder, until } from "./conduit-contract.ts";
 import { ca, tlsEnds } from "./memory-tls.ts";
 
 const leaks = checkLeaks();
+const dir = tempFolder("steps");
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -195,7 +200,7 @@ describe("DialError and TimeoutError say whom they are about", () => {
       attempts: [],
       safeToRetry: true,
     });
-    expect("cause" in error && error.cause !== undefined).toBe(false);
+    expect("cause" in error).toBe(false);
     expect(asked).toEqual([]);
     expect(trace.log).toEqual([]);
   });
@@ -305,6 +310,31 @@ describe("Dialer: the lookup", () => {
   });
 });
 
+describe("Dialer: what is over before it begins", () => {
+  test("a signal that is aborted already: nothing is told, looked up or armed, and a stream is destroyed", async () => {
+    const clock = new VirtualClock();
+    const trace = new TraceLog();
+    const aborted = AbortSignal.abort("before");
+    const dialer = dialerOf({ lookup: never }, clock);
+    const start = dialer.start(http(), aborted, trace);
+    expect(await start.promise.catch((reason: unknown) => reason)).toBe("before");
+    const [near, far] = duplexPair();
+    const over = dialer.over(near, https(), aborted, trace);
+    expect(await over.promise.catch((reason: unknown) => reason)).toBe("before");
+    expect(near.destroyed).toBe(true);
+    expect(trace.log).toEqual([]);
+    expect(clock.armed).toBe(0);
+    far.destroy();
+  });
+
+  test("the time of a lookup that is up has no attempt in its cause", async () => {
+    const clock = new VirtualClock();
+    const failed = failure(dialerOf({ lookup: never, dialTimeout: 5 }, clock).start(http(), signal(), null).promise);
+    await clock.advance(5);
+    expect(await failed).toMatchObject({ phase: "dns", cause: { name: "DialError", phase: "dns", attempts: [] } });
+  });
+});
+
 describe("Dialer: allowAddress()", () => {
   const both = async () => [
     { address: "127.0.0.1", family: 4 as const },
@@ -382,6 +412,27 @@ describe("Dialer: sockets of its own", () => {
     });
     conduit.write("half open");
     await until(() => heard === "half open", "our bytes");
+  });
+
+  test("unixDialer() keeps the half open, too", async () => {
+    const path = join(dir, "half.sock");
+    let heard = "";
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on("error", () => {}).on("data", (chunk) => (heard += chunk));
+      socket.on("end", () => socket.destroy());
+      socket.end();
+    }).listen({ path });
+    await once(server, "listening");
+    closing.push(() => server.close());
+    const conduit = await track(
+      dialerOf({ dial: unixDialer(path) }, systemClock).start(http(), signal(), null).promise,
+    );
+    const sink = new Recorder();
+    conduit.attach(sink);
+    await until(() => sink.count("end") === 1, "the peer's end");
+    conduit.write("half open");
+    await until(() => heard === "half open", "our bytes");
+    conduit.end();
   });
 
   test("the limit ends an attempt under way, and is told with it", async () => {
@@ -537,6 +588,11 @@ describe("Dialing.unref() and holdsProcess", () => {
     await track(securing.promise);
     expect(securing.holdsProcess).toBe(false);
     for (const dialing of [looking, byUser]) dialing.promise.catch(() => {});
+    const trace = new TraceLog();
+    const silent = dialerOf({ tls: { ca } }).start(https("127.0.0.1", port), signal(), trace);
+    silent.promise.catch(() => {});
+    await until(() => trace.names.includes("tlsStart"), "the handshake");
+    expect(silent.holdsProcess).toBe(false);
   });
 
   test("the limit keeps its time, and does not keep the process alive", async () => {
@@ -600,11 +656,85 @@ describe("Dialing.unref() and holdsProcess", () => {
       await new Promise<void>((resolve) => (give = resolve));
       return [{ address: "127.0.0.1", family: 4 as const }];
     };
-    const dialing = dialerOf({ lookup }, clock).start(http("late.test", port), signal(), null);
+    const sockets = () => process.getActiveResourcesInfo().filter((type) => type.startsWith("TCPSocket")).length;
+    const before = sockets();
+    const trace = new TraceLog();
+    const dialing = dialerOf({ lookup }, clock).start(http("late.test", port), signal(), trace);
     dialing.unref();
     give();
+    while (!trace.names.includes("connectStart")) await Promise.resolve(); // microtasks only: it cannot connect meanwhile
+    await Promise.resolve();
+    expect(sockets()).toBe(before);
     await track(dialing.promise);
     expect(clock.holds).toBe(0);
+  });
+
+  test("reaches once what is current: a socket that connects, one that was given, one that is secured", async () => {
+    const { port } = await echoServer();
+    const unrefs: unknown[] = [];
+    const { unref } = Socket.prototype;
+    Socket.prototype.unref = function () {
+      unrefs.push(this);
+      return unref.call(this);
+    };
+    try {
+      let given: Socket | undefined;
+      const dial = () => {
+        given = connectSocket({ port, host: "127.0.0.1" });
+        return given;
+      };
+      const byUser = dialerOf({ dial }).start(http(), signal(), null);
+      for (let i = 0; i < 3; i++) await Promise.resolve();
+      for (let i = 0; i < 2; i++) byUser.unref();
+      expect(unrefs).toEqual([given]);
+      await track(byUser.promise);
+      unrefs.length = 0;
+      for (const way of ["own", "given", "over"]) {
+        const trace = new TraceLog();
+        const [near, far] = duplexPair();
+        far.resume();
+        const dialer = dialerOf(way === "given" ? { dial: () => near, tls: { ca } } : { tls: { ca } });
+        const target = https("127.0.0.1", port);
+        const dialing =
+          way === "over" ? dialer.over(near, target, signal(), trace) : dialer.start(target, signal(), trace);
+        dialing.promise.catch(() => {});
+        await until(() => trace.names.includes("tlsStart"), "the handshake");
+        dialing.unref();
+        expect(unrefs.splice(0), way).toEqual([expect.any(TLSSocket)]);
+        dialer.close();
+        near.destroy();
+        far.destroy();
+      }
+    } finally {
+      Socket.prototype.unref = unref;
+    }
+  });
+
+  test("within connectDone reaches what was given; without it nothing is unref'd", async () => {
+    for (const makes of [() => memoryPair()[0], () => duplexPair()[0]]) {
+      for (const asked of [true, false]) {
+        let unrefs = 0;
+        const given = Object.assign(makes(), { unref: () => void unrefs++ });
+        const trace = new TraceLog();
+        const dialing = dialerOf({ dial: () => given }).start(http(), signal(), trace);
+        if (asked) trace.on = (event) => event === "connectDone" && dialing.unref();
+        await track(dialing.promise);
+        expect(unrefs).toBe(asked ? 2 : 0); // as what was given, and as the product
+      }
+    }
+  });
+
+  test("a stream whose unref() gives the dial up ends it before its connection is told", async () => {
+    const controller = new AbortController();
+    const [near, far] = duplexPair();
+    Object.assign(near, { unref: () => controller.abort("enough") });
+    const trace = new TraceLog();
+    const dialing = dialerOf({ dial: async () => near }).start(http(), leaks().watch(controller.signal), trace);
+    dialing.unref();
+    expect(await dialing.promise.catch((reason: unknown) => reason)).toBe("enough");
+    await quiet();
+    expect(trace.names).toEqual(["connectStart"]);
+    far.destroy();
   });
 
   test("reaches what a dialer gives, before and after it is given, and a stream that is dialed over", async () => {
@@ -762,6 +892,88 @@ describe("Dialer: dialers of users", () => {
     },
   );
 
+  test("a listener of connected that gives a secured Conduit up hears no more", async () => {
+    const tls = { protocol: "TLSv1.3", cipher: "c", alpn: null, resumed: false };
+    const [secured] = memoryPair({ facts: [{ tls }, {}] });
+    const controller = new AbortController();
+    const trace = new TraceLog();
+    trace.on = (event) => event === "connected" && controller.abort("enough");
+    const { promise } = dialerOf({ dialTls: () => secured }).start(https(), leaks().watch(controller.signal), trace);
+    expect(await promise.catch((reason: unknown) => reason)).toBe("enough");
+    expect(trace.names).toEqual(["connectStart", "connectDone", "connected"]);
+  });
+
+  test("a Conduit that comes when the dial was given up is destroyed", async () => {
+    const controller = new AbortController();
+    const [late] = memoryPair();
+    let give: (conduit: typeof late) => void = () => {};
+    const dial = () => new Promise<typeof late>((resolve) => (give = resolve));
+    const { promise } = dialerOf({ dial }).start(http(), leaks().watch(controller.signal), null);
+    controller.abort("enough");
+    expect(await promise.catch((reason: unknown) => reason)).toBe("enough");
+    give(late);
+    await quiet();
+    expect(late.destroyed).toBe(true);
+  });
+
+  const method = () => {};
+  const conduit = { attach: method, write: method, destroy: method, facts: {} };
+  const duplex = { write: method, on: method, destroy: method, resume: method };
+  test.each<[string, unknown]>([
+    ...Object.keys(conduit).map(
+      (name) => [`a Conduit without ${name}`, { ...conduit, [name]: undefined }] as [string, unknown],
+    ),
+    ...Object.keys(duplex).map(
+      (name) => [`a Duplex without ${name}`, { ...duplex, [name]: undefined }] as [string, unknown],
+    ),
+    ["a word", "socket"],
+    ["a function", method],
+  ])("what they give is looked at: %s is no stream", async (_, given) => {
+    expect(isConduit(given)).toBe(false);
+    const dial = () => given as never; // no stream, on purpose
+    expect(await failure(dialerOf({ dial }).start(http(), signal(), null).promise)).toMatchObject({
+      cause: { message: "Dialer returned no Duplex stream: it must return a net.Socket or a Duplex" },
+    });
+  });
+
+  test("by shape a Conduit is one", () => {
+    expect(isConduit(conduit)).toBe(true);
+    expect([isConduit(null), isConduit(undefined), isConduit(duplex)]).toEqual([false, false, false]);
+  });
+
+  test("pins are judged of what dialTls gives, and not of what dial gives for http", async () => {
+    const pins = [`sha256/${"A".repeat(43)}=`];
+    const [near, far] = duplexPair();
+    const error = await failure(
+      dialerOf({ dialTls: () => near, tls: { pins } }).start(https(), signal(), null).promise,
+    );
+    expect(error.message).toBe(
+      "Cannot secure connection to localhost:443: dialTls gave no TLSSocket, whose certificates could be judged (option tls.pins)",
+    );
+    expect(near.destroyed).toBe(true);
+    far.destroy();
+    for (const finished of [true, false]) {
+      const ends = tlsEnds();
+      closing.push(() => ends.destroy());
+      const dialTls = async () => {
+        const socket = connectTls({ socket: ends.near, ca, servername: "localhost" });
+        if (finished) await once(socket, "secureConnect");
+        return socket;
+      };
+      const refused = await failure(dialerOf({ dialTls, tls: { pins } }).start(https(), signal(), null).promise);
+      expect(refused.message).toMatch(/^Cannot secure connection to localhost:443: no certificate of its chain/);
+      expect(ends.near.destroyed).toBe(true);
+      const plain = tlsEnds();
+      closing.push(() => plain.destroy());
+      const dial = async () => {
+        const socket = connectTls({ socket: plain.near, ca, servername: "localhost" });
+        if (finished) await once(socket, "secureConnect");
+        return socket;
+      };
+      await track(dialerOf({ dial, tls: { pins } }).start(http(), signal(), null).promise);
+    }
+  });
+
   test("a Conduit for https must come from dialTls, and a tunnel needs a stream", async () => {
     const [plain] = memoryPair();
     const error = await failure(dialerOf({ dial: () => plain }).start(https(), signal(), null).promise);
@@ -836,7 +1048,15 @@ describe("Dialer: dialers of users", () => {
     await quiet();
     expect(clock.untilNext).toBe(20_000);
     await clock.advance(20_000);
-    expect(await failed).toMatchObject({ name: "TimeoutError", phase: "tls", option: "tlsHandshakeTimeout" });
+    expect(await failed).toMatchObject({
+      name: "TimeoutError",
+      phase: "tls",
+      option: "tlsHandshakeTimeout",
+      limit: 20_000,
+      safeToRetry: true,
+      message:
+        "Cannot secure connection to localhost:443: no end of the handshake within 20000 ms (option tlsHandshakeTimeout)",
+    });
     silent.destroy();
     other.destroy();
   });
@@ -939,6 +1159,12 @@ describe("Dialer.over(): the far end of a tunnel", () => {
     const tls = await track(dialerOf().over(leg, http(), signal(), tunnelled).promise);
     expect(tls.facts.tls).toMatchObject({ protocol: "TLSv1.3" });
     expect(tunnelled.log).toEqual([]); // the leg's handshake was told by who made it
+    for (const conduit of [tcp, tls]) {
+      const sink = new Recorder();
+      conduit.attach(sink);
+      conduit.write("echo");
+      await until(() => sink.bytes.toString() === "echo", "the echo");
+    }
   });
 
   test("that was closed before says so, with the error it had", async () => {
@@ -1067,6 +1293,25 @@ describe("Dialer: identities", () => {
       dialer.close();
       expect(await resumed(dialer, target)).toBe(false);
     }
+  });
+
+  test("a handshake that is given up costs no session; one that fails does", async () => {
+    const dialer = dialerOf({ tls: { ca } });
+    expect(await resumed(dialer, https())).toBe(false);
+    const controller = new AbortController();
+    const [near, far] = duplexPair();
+    far.resume();
+    const { promise } = dialer.over(near, https(), leaks().watch(controller.signal), null);
+    controller.abort("enough");
+    expect(await promise.catch((reason: unknown) => reason)).toBe("enough");
+    await quiet();
+    far.destroy();
+    expect(await resumed(dialer, https())).toBe(true);
+    const [broken, peer] = duplexPair();
+    peer.once("data", () => peer.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    await failure(dialer.over(broken, https(), signal(), null).promise);
+    peer.destroy();
+    expect(await resumed(dialer, https())).toBe(false);
   });
 
   test("close() tells each dial, by its peer", async () => {

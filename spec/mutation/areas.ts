@@ -62,6 +62,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
       "spec/conn/handover.spec.ts",
       "spec/conn/happy-eyeballs.spec.ts",
       "spec/conn/sink-gate.spec.ts",
+      "spec/conn/connecting.spec.ts",
       "spec/conn/resolve.spec.ts",
       "spec/conn/dial-steps.spec.ts",
       "spec/conn/duplex-conduit.spec.ts",
