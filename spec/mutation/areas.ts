@@ -63,6 +63,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
       "spec/conn/happy-eyeballs.spec.ts",
       "spec/conn/sink-gate.spec.ts",
       "spec/conn/connecting.spec.ts",
+      "spec/conn/socket-steps.spec.ts",
       "spec/conn/resolve.spec.ts",
       "spec/conn/dial-steps.spec.ts",
       "spec/conn/duplex-conduit.spec.ts",
