@@ -171,7 +171,6 @@ export class TlsLayer {
    */
   handshakeOptions(peer: TlsPeer): HandshakeOptions {
     const name = this.#nameOf(peer);
-    const session = this.#sessions.get(keyOf(peer, name));
     const check = this.#connect.checkServerIdentity ?? nodeTls().checkServerIdentity;
     return bare({
       ALPNProtocols: ["http/1.1"],
@@ -188,7 +187,7 @@ export class TlsLayer {
           return error instanceof Error ? error : new Error("tls.checkServerIdentity has thrown", { cause: error });
         }
       },
-      ...(session === undefined ? {} : { session }),
+      session: this.#sessions.get(keyOf(peer, name)),
     });
   }
 
