@@ -625,8 +625,8 @@ class Dial<T> implements Dialing<T> {
     if (this.#target.scheme === "http") return true; // a dialer's own affair
     const what = `Cannot secure connection to ${this.#peer}`;
     try {
-      if (foreign || socket === null) tls.acceptForeign(socket, what);
-      else tls.accept(socket, this.#target, what);
+      if (foreign) tls.acceptForeign(socket, what);
+      else tls.accept(socket!, this.#target, what); // what we secure is a TLSSocket
       return true;
     } catch (error) {
       this.#fail(error);

@@ -974,6 +974,29 @@ describe("Dialer: dialers of users", () => {
     }
   });
 
+  test("whenever the dial is given up, nothing is told after that, and what was given is destroyed", async () => {
+    for (const makes of [() => memoryPair()[0], () => duplexPair()[0]]) {
+      for (let after = 0; after < 12; after++) {
+        const controller = new AbortController();
+        const trace = new TraceLog();
+        const given = makes();
+        const { promise } = dialerOf({ dial: () => given }).start(http(), leaks().watch(controller.signal), trace);
+        promise.catch(() => {});
+        for (let i = 0; i < after; i++) await Promise.resolve();
+        const told = trace.log.length;
+        controller.abort("enough");
+        const end = await promise.then(
+          (conduit) => conduit,
+          (reason: unknown) => reason,
+        );
+        await quiet();
+        expect(trace.log).toHaveLength(told);
+        if (end === "enough") expect(given.destroyed).toBe(true);
+        else (end as { destroy(): void }).destroy();
+      }
+    }
+  });
+
   test("a Conduit for https must come from dialTls, and a tunnel needs a stream", async () => {
     const [plain] = memoryPair();
     const error = await failure(dialerOf({ dial: () => plain }).start(https(), signal(), null).promise);
