@@ -79,6 +79,20 @@ describe("Handover, before it is taken", () => {
     expect(conduit.calls).toEqual(["pause"]);
   });
 
+  test("keeps what comes where nothing came before, and an end alone", async () => {
+    const { conduit, clock, handover, arrive } = made();
+    arrive("all");
+    conduit.sink?.end();
+    const story = storyOf(handover.take());
+    await clock.settle();
+    expect(story).toEqual(["all", "end"]);
+    const silent = made();
+    silent.conduit.sink?.end();
+    const none = storyOf(silent.handover.take());
+    await clock.settle();
+    expect(none).toEqual(["end"]);
+  });
+
   test("that had ended when it was made gives its bytes, and the end", async () => {
     const { conduit, clock, handover } = made({ early: [bytes("last")], ended: true });
     const story = storyOf(handover.take());
@@ -181,6 +195,8 @@ describe("Handover, once it is taken", () => {
     await clock.settle();
     expect(conduit.calls).toEqual(["pause", "resume"]);
     arrive("x");
+    expect(String(stream.read())).toBe("x");
+    await clock.settle();
     expect(conduit.calls).toEqual(["pause", "resume"]);
     arrive("y".repeat(64 * 1024));
     expect(conduit.calls).toEqual(["pause", "resume", "pause"]);
@@ -199,6 +215,13 @@ describe("Handover, once it is taken", () => {
     expect(story).toEqual(["error no longer wanted", "close"]);
     expect(conduit.calls).toContain("destroy");
     expect(told).toEqual([handover]);
+  });
+
+  test("is destroyed at once, though nobody reads it", () => {
+    const { handover } = made();
+    const stream = handover.take().on("error", () => {});
+    handover.destroy(new Error("no longer wanted"));
+    expect(stream.destroyed).toBe(true);
   });
 
   test("drained() without a write that waits is nothing; with one it ends that, once", async () => {

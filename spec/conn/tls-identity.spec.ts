@@ -68,11 +68,7 @@ describe("TlsIdentities.of()", () => {
     ["passphrases of keys", { key: [{ pem: "a", passphrase: "x" }] }, { key: [{ pem: "a", passphrase: "y" }] }],
     ["the same under another name", { ciphers: "a" }, { ecdhCurve: "a" }],
     ["text that looks like what is no text", { ciphers: "a;servername=string b" }, { ciphers: "a", servername: "b" }],
-    [
-      "bytes cut elsewhere",
-      { ca: [Buffer.from("a"), Buffer.from("bb2:")] },
-      { ca: [Buffer.from("ab2:b"), Buffer.from("")] },
-    ],
+    ["bytes cut elsewhere", { ca: [Buffer.from("a"), Buffer.from("b")] }, { ca: [Buffer.from("ab"), Buffer.from("")] }],
     ["bytes and text", { ca: Buffer.from("a") }, { ca: "a" }],
     ["which of two is empty", { key: [{ pem: "a" }, {}] as never }, { key: [{}, { pem: "a" }] as never }], // a key of none
     ["flags", { rejectUnauthorized: true }, { rejectUnauthorized: false }],
