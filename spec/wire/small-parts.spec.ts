@@ -122,11 +122,15 @@ describe("ExchangeBudget", () => {
   });
 });
 
-describe("TextFieldLines", () => {
-  const lines = new TextFieldLines("A: 1 \r\nbc:\t2", [0, 1, 3, 2, 7, 2, 11, 1], 2);
+describe.each<[string, string, readonly number[] | null]>([
+  ["with what the parser has found", "A: 1 \r\nbc:\t2", [0, 1, 3, 2, 7, 2, 11, 1]],
+  ["with the lines alone", "HTTP/1.1 200 OK\r\nA: 1 \r\nbc:\t \t2\r\nmore: than asked\r\n\r\n", null],
+])("TextFieldLines, %s", (_, text, spans) => {
+  const lines = new TextFieldLines(text, 2, spans);
 
-  test("cuts names and values when they are asked for, without the blanks behind", () => {
+  test("cuts names and values when they are asked for, without the blanks around", () => {
     expect([lines.name(0), lines.value(0), lines.name(1), lines.value(1)]).toEqual(["A", "1", "bc", "2"]);
+    expect([lines.value(1), lines.name(1)]).toEqual(["2", "bc"]);
     expect(lines.length).toBe(2);
   });
 
@@ -135,6 +139,15 @@ describe("TextFieldLines", () => {
       expect(ask).toThrow(new RangeError(`no field ${index} of 2`));
     }
   });
+});
+
+test("TextFieldLines finds empty values, and colons within them", () => {
+  const lines = new TextFieldLines("HTTP/1.1 200 a: b\r\nA:\r\nB: \t\r\nC: d: e\r\n\r\n", 3, null);
+  expect([0, 1, 2].map((i) => [lines.name(i), lines.value(i)])).toEqual([
+    ["A", ""],
+    ["B", ""],
+    ["C", "d: e"],
+  ]);
 });
 
 describe("leniencies", () => {
