@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { discard, once } from "../../lib/conn/connecting.ts";
 import { NegotiatedStream, StreamReader } from "../../lib/conn/dial-product.ts";
 import { SocketReader } from "../../lib/conn/socket-conduit.ts";
+import { SOCKET_OPTIONS } from "../../lib/conn/socket-options.ts";
 
 describe("once()", () => {
   test.each<[string, unknown[], unknown]>([
@@ -92,4 +93,20 @@ test("StreamReader stops reading until there is a stream, and then answers as th
   expect(reader.callback(much.length, much)).toBe(false);
   expect(reader.buffer).toBe(new SocketReader().buffer);
   socket.destroy();
+});
+
+test("SOCKET_OPTIONS says of each name that node:net and node:tls ask for, and we never give, that it is undefined", () => {
+  expect(Object.entries(SOCKET_OPTIONS)).toEqual(
+    [
+      ...["path", "socket", "fd", "handle", "lookup", "hints", "family", "localAddress", "localPort", "blockList"],
+      ...["autoSelectFamilyAttemptTimeout", "noDelay", "keepAlive", "keepAliveInitialDelay", "onread"],
+      ...["signal", "timeout", "readable", "writable", "highWaterMark", "readableHighWaterMark"],
+      ...["writableHighWaterMark", "objectMode", "readableObjectMode", "writableObjectMode", "encoding"],
+      ...["defaultEncoding", "decodeStrings", "read", "write", "writev", "destroy", "final", "construct"],
+      ...["captureRejections", "manualStart", "pauseOnCreate", "pauseOnConnect", "session", "pskCallback"],
+      ...["isServer", "server", "requestCert", "requestOCSP", "enableTrace", "ALPNCallback", "SNICallback"],
+      ...["servername", "singleUse", "pskIdentityHint"],
+    ].map((name) => [name, undefined]),
+  );
+  expect(Object.isFrozen(SOCKET_OPTIONS)).toBe(true);
 });
