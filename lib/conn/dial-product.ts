@@ -73,7 +73,7 @@ export const CONDUIT: Product<Conduit> = {
 export const NEGOTIATED: Product<Dialed> = {
   ...CONDUIT,
   ofSocket: (init, alpn) => {
-    const chosen = init.kind === "tls" ? (init.socket as TLSSocket).alpnProtocol : false; // its kind says so
+    const chosen = (init.socket as Partial<TLSSocket>).alpnProtocol; // of plain sockets there is none
     if (!chosen || chosen === "http/1.1" || !alpn?.includes(chosen)) return new SocketConduit(init);
     return new NegotiatedStream(init, chosen);
   },

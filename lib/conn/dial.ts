@@ -473,14 +473,14 @@ class Dial<T> implements Dialing<T> {
 
   #connected({ socket, reader }: OpenSocket): void {
     if (this.#settled) return discard(socket); // a listener that heard of it has given this dial up
-    const { scheme, path } = this.#target;
+    const { scheme } = this.#target;
     this.#current = currentOf(socket);
     this.#tune(socket);
     this.#trace?.connected();
     if (scheme === "https") {
       this.#shakeHands(socket as TLSSocket, reader, false, false); // #open made it one
     } else {
-      this.#finishSocket(socket, path === undefined ? "tcp" : "unix", reader, false);
+      this.#finishSocket(socket, "plain", reader, false);
     }
   }
 
@@ -570,10 +570,10 @@ class Dial<T> implements Dialing<T> {
     if (this.#target.scheme === "https" && !givesTls) {
       this.#secureStream(stream);
     } else if (socket === null || !isTls(socket)) {
-      if (!givesTls || this.#accepts(null, true)) this.#finishStream(stream, reader);
+      if (this.#accepts(null, true)) this.#finishStream(stream, reader);
     } else if (socket.getPeerFinished() === undefined) {
       this.#shakeHands(socket, reader, true, true); // the peer's Finished has not come: the dialer returned before it
-    } else if (!givesTls || this.#accepts(socket, true)) {
+    } else if (this.#accepts(socket, true)) {
       this.#finishSocket(socket, "tls", reader, true);
     }
   }
@@ -608,9 +608,7 @@ class Dial<T> implements Dialing<T> {
     this.#limit(options.tlsHandshakeTimeout);
     this.#step = "tls";
     this.#trace?.tlsStart();
-    if (this.#settled) return; // by the listener
     once(socket, "secureConnect", (error) => {
-      if (error !== null) discard(socket);
       if (this.#settled) return;
       if (error === null) {
         if (this.#accepts(socket, foreign)) this.#finishSocket(socket, "tls", reader, listensToData);
@@ -627,8 +625,8 @@ class Dial<T> implements Dialing<T> {
     if (this.#target.scheme === "http") return true; // a dialer's own affair
     const what = `Cannot secure connection to ${this.#peer}`;
     try {
-      if (foreign || socket === null) tls.acceptForeign(socket, what);
-      else tls.accept(socket, this.#target, what);
+      if (foreign) tls.acceptForeign(socket, what);
+      else tls.accept(socket!, this.#target, what); // what we secure is a TLSSocket
       return true;
     } catch (error) {
       this.#fail(error);
@@ -641,15 +639,13 @@ class Dial<T> implements Dialing<T> {
   /** Of plain bytes, made elsewhere. */
   #finishStream(stream: Duplex, reader: SocketReader | null): void {
     if (!(stream instanceof Socket)) this.#finish(this.#product.ofStream(stream));
-    else if (isTls(stream)) this.#finishSocket(stream, "tls", reader, true);
-    else this.#finishSocket(stream, stream.remoteAddress === undefined ? "unix" : "tcp", reader, true);
+    else this.#finishSocket(stream, isTls(stream) ? "tls" : "plain", reader, true);
   }
 
   #finishSocket(socket: Socket, kind: SocketKind, reader: SocketReader | null, listensToData: boolean): void {
     const { clock } = this.#shared;
     const { path, alpn } = this.#target;
-    const init = { socket, kind, reader, listensToData, clock };
-    this.#finish(this.#product.ofSocket(path === undefined ? init : { ...init, path }, alpn));
+    this.#finish(this.#product.ofSocket({ socket, kind, reader, listensToData, path, clock }, alpn));
   }
 
   #finish(product: T): void {

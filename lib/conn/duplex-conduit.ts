@@ -38,7 +38,6 @@ export class DuplexConduit implements Conduit {
     this.#stream = stream;
     this.#gate = new SinkGate(() => this.destroy());
     stream.on("end", () => this.#outside(() => this.#gate.end()));
-    stream.on("drain", () => this.#taken());
     stream.on("error", (error) => this.#outside(() => this.#gate.error(error)));
     stream.on("close", () => {
       if (this.#gate.ended && stream.writableFinished) return;

@@ -56,7 +56,6 @@ export class Handover implements Handed, ConduitSink {
   /** What came and the stream has not; nothing comes past it. */
   readonly #early: Uint8Array[];
   #ended: boolean;
-  #endTold = false;
   #failure: { readonly error: unknown } | null = null;
   #paused = true;
   /** Ends the write that the kernel has not taken yet. */
@@ -143,17 +142,11 @@ export class Handover implements Handed, ConduitSink {
     }
     if (this.#failure !== null)
       stream.destroy(this.#failure.error as Error); // as in destroy()
-    else if (this.#ended) this.#pushEnd(stream);
+    else if (this.#ended) stream.push(null);
     else if (this.#paused) {
       this.#paused = false;
       this.#conduit.resume();
     }
-  }
-
-  #pushEnd(stream: Duplex): void {
-    if (this.#endTold) return;
-    this.#endTold = true;
-    stream.push(null);
   }
 
   #write(pieces: readonly Uint8Array[], done: (error?: Error | null) => void): void {
@@ -205,7 +198,7 @@ export class Handover implements Handed, ConduitSink {
   end(): void {
     this.#ended = true;
     const stream = this.#stream;
-    if (stream !== null && this.#early.length === 0) this.#tell(() => this.#pushEnd(stream));
+    if (stream !== null && this.#early.length === 0) this.#tell(() => void stream.push(null));
   }
 
   error(error: Error): void {
@@ -221,7 +214,7 @@ export class Handover implements Handed, ConduitSink {
   /** Code of the caller's runs in here: in its own context, and what it throws is its own affair, not the connection's. */
   #tell(news: () => void): void {
     try {
-      this.#scope?.runInAsyncScope(news);
+      this.#scope!.runInAsyncScope(news); // made with the stream, and there is nobody to tell before
     } catch (error) {
       throwLater(error);
     }

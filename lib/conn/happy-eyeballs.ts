@@ -28,8 +28,8 @@ export interface Entrant {
 export interface RaceHooks<E extends Entrant> {
   /** Starts an attempt; `done` is called once, later: with null when the connection stands, or with why it does not. */
   open(address: Address, done: (error: Error | null) => void): E;
-  started?(address: Address): void;
-  finished?(attempt: DialAttempt): void;
+  started(address: Address): void;
+  finished(attempt: DialAttempt): void;
   /** The race is over: `entrant` stands, all others are gone. */
   won(entrant: E, address: Address): void;
   /** The race is over: no address is left. Errors in the order in which they came. */
@@ -106,10 +106,8 @@ export class AddressRace<E extends Entrant> {
   }
 
   #startNext(): void {
-    const address = this.#addresses[this.#next];
-    if (this.#over || address === undefined) return;
-    this.#next++;
-    this.#hooks.started?.(address);
+    const address = this.#addresses[this.#next++]!; // whoever calls has seen that there is one more
+    this.#hooks.started(address);
     if (this.#over) return; // who heard of it has cancelled the race
     const startedAt = this.#clock.now();
     const entrant = this.#hooks.open(address, (error) => this.#done(running, error));
@@ -156,7 +154,7 @@ export class AddressRace<E extends Entrant> {
     const ms = this.#clock.now() - startedAt;
     const attempt: DialAttempt = { ...address, port: this.#port, outcome, ms };
     this.#attempts.push(attempt);
-    this.#hooks.finished?.(attempt);
+    this.#hooks.finished(attempt);
   }
 }
 

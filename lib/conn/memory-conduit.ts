@@ -178,7 +178,6 @@ export class MemoryConduit implements Conduit {
       if (arrival instanceof Uint8Array) this.#break(systemError("ECONNRESET", "read"));
       return;
     }
-    if (this.#arrivals.at(-1) instanceof Error) return; // nothing comes after a reset
     if (arrival instanceof Uint8Array) {
       if (arrival.length === 0) return;
       this.#unread += arrival.length;
@@ -239,9 +238,7 @@ export class MemoryConduit implements Conduit {
     const writer = this.#other;
     if (!writer.#draining || writer.pendingBytes > 0) return;
     writer.#draining = false;
-    writer.#schedule(() => {
-      if (writer.#refused === null) writer.#gate.drained();
-    });
+    writer.#schedule(() => writer.#gate.drained());
   }
 }
 

@@ -52,7 +52,8 @@ export class SocketReader {
   };
 }
 
-export type SocketKind = "tcp" | "unix" | "tls";
+/** Plain is TCP or a unix socket. */
+export type SocketKind = "plain" | "tls";
 
 export interface SocketConduitInit {
   /** Connected; for TLS, with the handshake done. */
@@ -63,7 +64,7 @@ export interface SocketConduitInit {
   /** Whether the socket may have been made without the reader's `onread`, so that 'data' is listened to as well. */
   readonly listensToData: boolean;
   /** The path dialed, for unix sockets, which do not know their peer's address. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   readonly clock: Clock;
 }
 

@@ -93,8 +93,7 @@ export class TlsIdentities {
 
   #digest(options: TlsOptions): string {
     const hash = process.getBuiltinModule("node:crypto").createHash("sha256");
-    const named = Object.entries(options).filter(([, value]) => value !== undefined);
-    for (const [name, value] of named.sort(byName)) {
+    for (const [name, value] of Object.entries(options).sort(byName)) {
       hash.update(`${name}=`);
       this.#feed(hash, value);
     }

@@ -93,7 +93,7 @@ function hasSigned(authority: X509Certificate, certificate: X509Certificate): bo
   try {
     return certificate.verify(authority.publicKey);
   } catch {
-    return false; // keys of a kind that the signature is not
+    return false; // a key of a kind that nobody knows
   }
 }
 

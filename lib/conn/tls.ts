@@ -171,7 +171,6 @@ export class TlsLayer {
    */
   handshakeOptions(peer: TlsPeer): HandshakeOptions {
     const name = this.#nameOf(peer);
-    const session = this.#sessions.get(keyOf(peer, name));
     const check = this.#connect.checkServerIdentity ?? nodeTls().checkServerIdentity;
     return bare({
       ALPNProtocols: ["http/1.1"],
@@ -188,7 +187,7 @@ export class TlsLayer {
           return error instanceof Error ? error : new Error("tls.checkServerIdentity has thrown", { cause: error });
         }
       },
-      ...(session === undefined ? {} : { session }),
+      session: this.#sessions.get(keyOf(peer, name)),
     });
   }
 
@@ -246,7 +245,7 @@ export class TlsLayer {
   /** Who the certificate must speak for: a name in lower case without its final dot, or an address without its zone. */
   #nameOf(peer: TlsPeer): string {
     const name = this.#connect.servername ?? peer.serverName ?? peer.host;
-    if (isIP(name) !== 0) return name.replace(/%.*$/, "");
+    if (isIP(name) !== 0) return name.replace(/%.*/, "");
     return name.toLowerCase().replace(/\.$/, "");
   }
 
@@ -337,7 +336,7 @@ const MEANINGS: Readonly<Record<string, readonly [state: string, advice: string 
 export function tlsErrorOf(error: unknown, peer: string): TlsError {
   if (error instanceof TlsError) return error;
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined; // system and SSL errors have it
-  const [state, advice] = (code === undefined ? undefined : MEANINGS[code]) ?? ["the handshake failed", null];
+  const [state, advice] = MEANINGS[code ?? ""] ?? ["the handshake failed", null];
   const known = code === undefined ? "" : ` (${code})`;
   const hint = advice === null ? "" : `; ${advice}`;
   return new TlsError(`Cannot secure connection to ${peer}: ${state}${known}${hint}`, { cause: error });

@@ -13,7 +13,7 @@ class SocketChannel extends SocketConduit implements PeerChannel {
   readonly #socket: Socket;
 
   constructor(socket: Socket, secured: boolean, clock: Clock) {
-    super({ socket, kind: secured ? "tls" : "tcp", reader: null, listensToData: true, clock });
+    super({ socket, kind: secured ? "tls" : "plain", reader: null, listensToData: true, clock });
     this.#socket = socket;
   }
 

@@ -40,7 +40,7 @@ export class HeadWriter {
       return { text, framing, close, encodingAsked, expectContinue, upgrade };
     }
     const written = writeHead(head, this.#options);
-    if (isOriginForm(head.target) && !this.#options.absoluteForm && head.method !== "CONNECT") {
+    if (isOriginForm(head.target) && !this.#options.absoluteForm) {
       const rest = written.text.slice(head.method.length + 1 + head.target.length);
       this.#templates[at] = { head, written, rest };
     }
@@ -59,11 +59,11 @@ function placeOf({ method, fields, authority, bodyLength }: OutgoingHead): numbe
   return (method.length + 3 * fields.length + 5 * authority.length + 7 * (bodyLength ?? 0)) & (TEMPLATES - 1);
 }
 
+/** The scheme stands in absolute-form only, of which no template is made. */
 function sameButTarget(a: OutgoingHead, b: OutgoingHead): boolean {
   return (
     a.method === b.method &&
     a.authority === b.authority &&
-    a.scheme === b.scheme &&
     a.bodyLength === b.bodyLength &&
     a.contentType === b.contentType &&
     a.expectContinue === b.expectContinue &&

@@ -70,8 +70,8 @@ class CallerFields {
   host: string | null = null;
   userAgent = false;
   accept = false;
-  acceptEncoding = false;
-  range = false;
+  /** Accept-Encoding, or Range, whose answers are never decoded. */
+  coding = false;
   contentType = false;
   contentLength: string | null = null;
   transferEncoding: string | null = null;
@@ -108,7 +108,7 @@ export function writeHead(head: OutgoingHead, options: WriterOptions): WritableH
   if (options.userAgent !== "" && !caller.userAgent) add("User-Agent", checkedAgent(options.userAgent));
   if (!caller.accept) add("Accept", "*/*");
   let encodingAsked = false;
-  if (options.acceptEncoding !== null && method !== "HEAD" && !caller.range && !caller.acceptEncoding) {
+  if (options.acceptEncoding !== null && method !== "HEAD" && !caller.coding) {
     add("Accept-Encoding", checkedCodings(options.acceptEncoding));
     encodingAsked = true;
   }
@@ -283,10 +283,8 @@ function note(found: CallerFields, name: string, lower: string, value: string, i
       found.accept = true;
       break;
     case "accept-encoding":
-      found.acceptEncoding = true;
-      break;
     case "range":
-      found.range = true;
+      found.coding = true;
       break;
     case "content-type":
       found.contentType = true;

@@ -146,6 +146,126 @@ describe("DuplexConduit", () => {
     expect(sink.errors[0]).toMatchObject({ code: "ERR_HTTP_CONNECTION_CLOSED" });
   });
 
+  test("what was told within a call comes first, and what comes before that is told behind it", async () => {
+    const stream = new Duplex({
+      read() {},
+      write(_chunk, _encoding, done) {
+        this.emit("data", Buffer.from("within "));
+        done();
+      },
+    });
+    const conduit = new DuplexConduit(stream);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    sink.call(() => conduit.write("x"));
+    stream.emit("data", Buffer.from("behind"));
+    expect(sink.events).toEqual([]);
+    await Promise.resolve();
+    expect(sink.bytes.toString()).toBe("within behind");
+    sink.call(() => conduit.write("x")); // one alone is told as well
+    await Promise.resolve();
+    stream.emit("data", Buffer.from("at once"));
+    expect(sink.bytes.toString()).toBe("within behindwithin at once");
+    conduit.destroy();
+  });
+
+  test("a write that fails later is told as an error, and not as taken", async () => {
+    let fail: (error: Error) => void = () => {};
+    const stream = new Duplex({
+      read() {},
+      write(_chunk, _encoding, done) {
+        fail = done;
+      },
+    });
+    const conduit = new DuplexConduit(stream);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    expect(sink.call(() => conduit.write("hello"))).toBe("full");
+    fail(new Error("it broke"));
+    await until(() => sink.errors.length > 0, "the error");
+    await quiet();
+    expect(sink.story).toBe("error");
+    expect(sink.errors[0]?.message).toBe("it broke");
+  });
+
+  test("write() after end() says that it is closed for writing, and breaks nothing", async () => {
+    const [one, two] = duplexPair();
+    const conduit = new DuplexConduit(one);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    sink.call(() => conduit.end());
+    const words = { name: "ConnectionClosedError", message: "Cannot write to connection: it is closed for writing" };
+    expect(sink.call(() => conduit.write("more"))).toMatchObject(words);
+    await quiet();
+    expect(sink.events).toEqual([]);
+    conduit.destroy();
+    expect(sink.call(() => conduit.write("more"))).toMatchObject(words);
+    two.destroy();
+  });
+
+  test("a stream that is destroyed in the middle of its write is told by what it threw", () => {
+    const broken = new Error("it threw");
+    const stream = new Duplex({
+      read() {},
+      write() {
+        this.destroy();
+        throw broken;
+      },
+    });
+    const conduit = new DuplexConduit(stream);
+    conduit.attach(new Recorder());
+    expect(conduit.write("hello")).toBe(broken);
+  });
+
+  test("what is thrown and no Error is the cause of one", async () => {
+    const stream = new Duplex({
+      read() {},
+      write() {
+        throw "a word"; // as code of users may
+      },
+    });
+    const conduit = new DuplexConduit(stream);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    const error = { message: "Cannot use connection: its stream threw", cause: "a word" };
+    expect(sink.call(() => conduit.write("hello"))).toMatchObject(error);
+    await until(() => sink.errors.length > 0, "the error");
+    expect(sink.errors).toMatchObject([error]);
+  });
+
+  test("a stream that is destroyed after its end, with our side open, is told as an error; after both ends it is not", async () => {
+    const words = "Cannot use connection: its stream was destroyed from outside";
+    for (const endsToo of [false, true]) {
+      const [one, two] = duplexPair();
+      const conduit = new DuplexConduit(one);
+      const sink = new Recorder();
+      conduit.attach(sink);
+      two.resume().end();
+      await until(() => sink.count("end") > 0, "the end");
+      if (endsToo) conduit.end();
+      await quiet();
+      one.destroy();
+      await quiet();
+      expect(sink.errors.map(({ message }) => message)).toEqual(endsToo ? [] : [words]);
+      two.destroy();
+    }
+  });
+
+  test("ref() and unref() are the stream's, where it has them", () => {
+    const calls: string[] = [];
+    const [one, two] = duplexPair();
+    Object.assign(one, { ref: () => calls.push("ref"), unref: () => calls.push("unref") });
+    const conduit = new DuplexConduit(one);
+    conduit.unref();
+    conduit.ref();
+    expect(calls).toEqual(["unref", "ref"]);
+    const without = new DuplexConduit(two);
+    without.unref();
+    without.ref();
+    conduit.destroy();
+    without.destroy();
+  });
+
   test("has no facts, unless they are given", () => {
     const [one, two] = duplexPair();
     expect(new DuplexConduit(one).facts).toMatchObject({ remoteAddress: null, tls: null });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Address, AddressRace, interleave } from "../../lib/conn/happy-eyeballs.ts";
+import { type Address, AddressRace, interleave, outcomeOf } from "../../lib/conn/happy-eyeballs.ts";
 import type { DialAttempt } from "../../lib/errors.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 
@@ -45,7 +45,7 @@ class FakeSocket {
   }
 }
 
-function raceOf(addresses: readonly Address[]) {
+function raceOf(addresses: readonly Address[], hear: (what: string, race: AddressRace<FakeSocket>) => void = () => {}) {
   const clock = new VirtualClock();
   const sockets: FakeSocket[] = [];
   const log: string[] = [];
@@ -56,8 +56,14 @@ function raceOf(addresses: readonly Address[]) {
       sockets.push(socket);
       return socket;
     },
-    started: ({ address }) => void log.push(`start ${address} at ${clock.now()}`),
-    finished: (attempt) => void finished.push(attempt),
+    started: ({ address }) => {
+      log.push(`start ${address} at ${clock.now()}`);
+      hear(`start ${address}`, race);
+    },
+    finished: (attempt) => {
+      finished.push(attempt);
+      hear(`${attempt.outcome} ${attempt.address}`, race);
+    },
     won: ({ address }) => void log.push(`won ${address} at ${clock.now()}`),
     lost: (errors) => void log.push(`lost: ${errors.map(({ message }) => message).join(", ")}`),
   });
@@ -145,5 +151,52 @@ describe("AddressRace", () => {
     await clock.advance(300);
     expect(sockets.map(({ unreferenced }) => unreferenced)).toEqual([true, true]);
     race.cancel("aborted");
+  });
+
+  test("without unref() no attempt is unref'd, and behind the last one no time is waited for", async () => {
+    const { clock, sockets } = raceOf([six(1), four(1)]);
+    expect(clock.untilNext).toBe(250);
+    await clock.advance(250);
+    expect(sockets.map(({ unreferenced }) => unreferenced)).toEqual([false, false]);
+    expect(clock.armed).toBe(0);
+  });
+
+  test("who hears of a start may cancel: nothing is opened", async () => {
+    const { clock, sockets, log } = raceOf([six(1), four(1)], (what, race) => {
+      if (what === "start 10.0.0.1") race.cancel("aborted");
+    });
+    await clock.advance(250);
+    expect(sockets).toHaveLength(1);
+    expect(sockets[0]!.destroyed).toBe(true);
+    await clock.advance(1000);
+    expect(log).toEqual(["start fd00::1 at 0", "start 10.0.0.1 at 250"]);
+    expect(clock.armed).toBe(0);
+  });
+
+  test.each(["connected fd00::1", "slower 10.0.0.1"])(
+    "who hears of %s and cancels changes no outcome",
+    async (when) => {
+      const { clock, sockets, finished } = raceOf([six(1), four(1), six(2)], (what, race) => {
+        if (what === when) race.cancel("aborted");
+      });
+      await clock.advance(500);
+      sockets[0]!.done(null);
+      expect(finished.map(({ address, outcome }) => `${outcome} ${address}`)).toEqual([
+        "connected fd00::1",
+        "slower 10.0.0.1",
+        "slower fd00::2",
+      ]);
+    },
+  );
+});
+
+describe("outcomeOf()", () => {
+  test.each<[unknown, string]>([
+    [Object.assign(new Error("x"), { code: "ECONNREFUSED" }), "ECONNREFUSED"],
+    [Object.assign(new RangeError("x"), { code: 5 }), "RangeError"],
+    [{ code: "ECONNREFUSED" }, "rejected"],
+    [undefined, "rejected"],
+  ])("%s: %s", (error, outcome) => {
+    expect(outcomeOf(error)).toBe(outcome);
   });
 });

@@ -186,6 +186,148 @@ describe("memoryPair()", () => {
     expect(sink.story).toBe("error");
   });
 
+  test("drained() is told when nothing waits beyond the window any more, and not before", () => {
+    const hand = byHand();
+    const [a, b] = memoryPair({ schedule: hand.schedule, window: 4, slice: () => 1 });
+    const near = new Recorder();
+    a.attach(near);
+    b.attach(new Recorder());
+    expect(a.write("123456")).toBe("full");
+    const left: number[] = [];
+    while (hand.waiting > 0) {
+      hand.step();
+      if (near.count("drained") > 0) left.push(a.pendingBytes);
+    }
+    expect(left[0]).toBe(0);
+    expect(near.events).toEqual(["drained"]);
+  });
+
+  test("an empty write is nothing, and nothing is told of it", () => {
+    const hand = byHand();
+    const [a, b] = memoryPair({ schedule: hand.schedule });
+    b.attach(new Recorder());
+    expect([a.write(""), a.write([new Uint8Array()])]).toEqual(["ok", "ok"]);
+    expect(hand.waiting).toBe(0);
+  });
+
+  test("what is told while it is paused waits for resume(), though its task was on its way", () => {
+    const hand = byHand();
+    const [a, b] = memoryPair({ schedule: hand.schedule });
+    const sink = new Recorder();
+    b.attach(sink);
+    a.write("bytes");
+    b.pause();
+    hand.run();
+    expect(sink.events).toEqual([]);
+    b.resume();
+    hand.run();
+    expect(sink.events).toEqual(["data"]);
+  });
+
+  test("where nobody listens yet nothing is read: closing it is a reset", () => {
+    const hand = byHand();
+    const [a, b] = memoryPair({ schedule: hand.schedule });
+    const sink = new Recorder();
+    a.attach(sink);
+    a.write("unread");
+    expect(hand.waiting).toBe(0);
+    b.destroy();
+    hand.run();
+    expect(sink.errors[0]).toMatchObject({ message: "read ECONNRESET", code: "ECONNRESET", syscall: "read" });
+  });
+
+  test("a second end(), destroy() or reset(), and one after another, is nothing", () => {
+    for (const how of [
+      ["end", "end"],
+      ["end", "destroy"],
+      ["destroy", "end"],
+      ["destroy", "destroy"],
+      ["reset", "reset"],
+      ["reset", "destroy"],
+      ["reset", "end"],
+    ] as const) {
+      const hand = byHand();
+      const [a, b] = memoryPair({ schedule: hand.schedule });
+      const sink = new Recorder();
+      b.attach(sink);
+      a[how[0]]();
+      hand.run();
+      expect(sink.events).toHaveLength(1);
+      a[how[1]]();
+      expect(hand.waiting, how.join(" ")).toBe(0);
+    }
+  });
+
+  test("an end that meets a closed peer is no reset, nor is a FIN that nobody has read", () => {
+    const hand = byHand();
+    const [a, b] = memoryPair({ schedule: hand.schedule });
+    const sink = new Recorder();
+    a.attach(sink);
+    b.destroy();
+    a.end();
+    hand.run();
+    expect(sink.story).toBe("end");
+    const [c, d] = memoryPair({ schedule: hand.schedule });
+    const other = new Recorder();
+    c.attach(other);
+    c.end();
+    d.destroy();
+    hand.run();
+    expect(other.story).toBe("end");
+  });
+
+  test.each([
+    ["destroy() with bytes unread", (_: MemoryConduit, b: MemoryConduit) => b.destroy()],
+    ["reset()", (_: MemoryConduit, b: MemoryConduit) => b.reset()],
+  ])("after %s the errors are those of a system", (_, breaks) => {
+    const hand = byHand();
+    const [a, b] = memoryPair({ schedule: hand.schedule });
+    const sink = new Recorder();
+    a.attach(sink);
+    a.write("unread");
+    breaks(a, b);
+    hand.run();
+    expect(sink.errors).toMatchObject([{ message: "read ECONNRESET", code: "ECONNRESET", syscall: "read" }]);
+    expect(a.write("more")).toMatchObject({ message: "write EPIPE", code: "EPIPE", syscall: "write" });
+  });
+
+  test("bytes that reach a closed end break with the error of a read", () => {
+    const hand = byHand();
+    const [a, b] = memoryPair({ schedule: hand.schedule });
+    const sink = new Recorder();
+    a.attach(sink);
+    b.destroy();
+    a.write("into the void");
+    a.write("and more");
+    hand.run();
+    expect(sink.story).toBe("end error");
+    expect(sink.errors).toMatchObject([{ message: "read ECONNRESET", code: "ECONNRESET", syscall: "read" }]);
+  });
+
+  test("write() says that it is closed where it closed itself", () => {
+    const words = { name: "ConnectionClosedError", message: "Cannot write to connection: it is closed for writing" };
+    const [a, b] = memoryPair();
+    a.end();
+    expect(a.write("x")).toMatchObject(words);
+    const hand = byHand();
+    const [c, d] = memoryPair({ schedule: hand.schedule });
+    d.reset();
+    c.destroy();
+    hand.run();
+    expect(c.write("x")).toMatchObject(words);
+    b.destroy();
+  });
+
+  test("an end without a peer is a mistake of who made it", () => {
+    expect(() => new MemoryConduit({}, 0).end()).toThrow("Cannot use memory conduit: it has no peer");
+  });
+
+  test("refusalProvesNothingWritten is what its facts say", () => {
+    const tls = { protocol: "TLSv1.3", cipher: null, alpn: null, resumed: false };
+    const [a, b] = memoryPair({ facts: [{ tls }, {}] });
+    expect([a.refusalProvesNothingWritten, b.refusalProvesNothingWritten]).toEqual([false, true]);
+  });
+
   test("has the facts that it is given", () => {
     const [a, b] = memoryPair({ facts: [{ remoteAddress: "10.0.0.1", remotePort: 80 }, { localPort: 80 }] });
     expect(a.facts).toEqual({

@@ -5,7 +5,7 @@ import { connect as connectTls, createServer as createTlsServer, type TLSSocket 
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Clock, SystemClock, systemClock } from "../../lib/clock.ts";
-import { SocketConduit, type SocketKind, SocketReader } from "../../lib/conn/socket-conduit.ts";
+import { SocketConduit, type SocketConduitInit, SocketReader } from "../../lib/conn/socket-conduit.ts";
 import { CertificateAuthority } from "../support/certs.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { tempFolder } from "../support/temp-folder.ts";
@@ -63,6 +63,10 @@ class SocketFarEnd implements FarEnd {
   }
 }
 
+type Carrier = "tcp" | "unix" | "tls";
+
+const kindOf = (carrier: Carrier) => (carrier === "tls" ? "tls" : "plain");
+
 interface Opened {
   readonly socket: Socket;
   readonly reader: SocketReader;
@@ -73,7 +77,7 @@ interface Opened {
 }
 
 /** A socket to a server of its own, connected, both ends at hand. `onread` off makes one that is read by 'data'. */
-async function openSocket(kind: SocketKind, onread = true): Promise<Opened> {
+async function openSocket(kind: Carrier, onread = true): Promise<Opened> {
   const reader = new SocketReader();
   const raw: Socket[] = [];
   const server =
@@ -100,9 +104,15 @@ async function openSocket(kind: SocketKind, onread = true): Promise<Opened> {
   return { socket, reader, accepted: other, carrier: raw[0] ?? other, server };
 }
 
-async function rig(kind: SocketKind, onread = true): Promise<Rig & { socket: Socket; far: SocketFarEnd }> {
+async function rig(kind: Carrier, onread = true): Promise<Rig & { socket: Socket; far: SocketFarEnd }> {
   const { socket, reader, accepted, carrier, server } = await openSocket(kind, onread);
-  const init = { socket, kind, reader: onread ? reader : null, listensToData: !onread, clock: systemClock };
+  const init: SocketConduitInit = {
+    socket,
+    kind: kindOf(kind),
+    reader: onread ? reader : null,
+    listensToData: !onread,
+    clock: systemClock,
+  };
   const conduit = new SocketConduit(init);
   const far = new SocketFarEnd(accepted, () => {
     if (kind !== "unix") {
@@ -131,7 +141,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-async function open(kind: SocketKind, onread = true) {
+async function open(kind: Carrier, onread = true) {
   const made = await rig(kind, onread);
   closing.push(made.close);
   const sink = new Recorder();
@@ -253,7 +263,7 @@ describe("SocketConduit", () => {
  * A connection whose peer has answered and reset while this thread was blocked, so that both wait in the kernel unread.
  * The peer lives in a thread of its own.
  */
-async function resetUnseen(kind: SocketKind, answer: string, clock: Clock = systemClock) {
+async function resetUnseen(kind: Carrier, answer: string, clock: Clock = systemClock) {
   const shared = new Int32Array(new SharedArrayBuffer(4));
   const path = join(dir, `${++sockets}.sock`);
   const worker = new Worker(PEER, { eval: true, workerData: { shared, kind, path, answer, leaf } });
@@ -269,7 +279,7 @@ async function resetUnseen(kind: SocketKind, answer: string, clock: Clock = syst
     socket = connectSocket(options);
     await once(socket, "connect");
   }
-  const conduit = new SocketConduit({ socket, kind, reader, listensToData: false, clock });
+  const conduit = new SocketConduit({ socket, kind: kindOf(kind), reader, listensToData: false, clock });
   const sink = new Recorder();
   conduit.attach(sink);
   closing.push(async () => {

@@ -17,12 +17,63 @@ describe("TlsIdentities.of()", () => {
   });
 
   test.each<[string, TlsOptions, TlsOptions]>([
+    ["bytes", { cert: Buffer.from("c") }, { cert: Buffer.from("c") }],
+    ["bytes of a view", { cert: Buffer.from("abc").subarray(1, 2) }, { cert: Buffer.from("b") }],
+    ["parts in any order", { key: [{ pem: "a", passphrase: "x" }] }, { key: [{ passphrase: "x", pem: "a" }] }],
+    ["parts without a prototype", { key: [{ pem: "a" }] }, { key: [Object.assign(Object.create(null), { pem: "a" })] }],
+    ["what is undefined", { ciphers: "a", cert: undefined }, { ciphers: "a" }],
+    ["null", { ciphers: null as unknown as string }, { ciphers: null as unknown as string }], // node:tls's to refuse
+  ])("sees no difference in %s", (_, one, other) => {
+    const identities = new TlsIdentities();
+    expect([id(identities, one), id(identities, other)]).toEqual([1, 1]);
+  });
+
+  test("sees no difference in any order of three names", () => {
+    const identities = new TlsIdentities();
+    const values: TlsOptions = { servername: "a.test", ciphers: "a", ecdhCurve: "c" };
+    const names = ["servername", "ciphers", "ecdhCurve"] as const;
+    for (const a of names)
+      for (const b of names)
+        for (const c of names) {
+          if (new Set([a, b, c]).size < 3) continue;
+          expect(id(identities, { [a]: values[a], [b]: values[b], [c]: values[c] })).toBe(1);
+        }
+  });
+
+  test.each([
+    ["on", "string"],
+    [null, "null"],
+    [undefined, "undefined"],
+  ])("refuses %j", (options, kind) => {
+    const words = `Option tls must be an object: it is ${kind}`;
+    expect(() => new TlsIdentities().of(options as unknown as TlsOptions)).toThrow(new TypeError(words));
+  });
+
+  test("what is undefined takes nothing of the transport's away, nor a client certificate whole", () => {
+    const identities = new TlsIdentities({ ca: "one", cert: "c", key: "k" });
+    expect(identities.of({ ca: undefined, pfx: undefined, servername: "a.test" })?.layer.options).toEqual({
+      ca: "one",
+      cert: "c",
+      key: "k",
+      servername: "a.test",
+    });
+  });
+
+  test.each<[string, TlsOptions, TlsOptions]>([
     ["a list cut elsewhere", { ca: ["ab", "c"] }, { ca: ["a", "bc"] }],
     ["a list of one and its item", { ca: ["a"] }, { ca: "a" }],
     ["text that looks like another option", { ciphers: "a", servername: "b" }, { ciphers: "as1:bservername=" }],
     ["true and the word", { rejectUnauthorized: true }, { servername: "true" }],
     ["pins in another order", { pins: pins("A", "B") }, { pins: pins("B", "A") }],
     ["passphrases of keys", { key: [{ pem: "a", passphrase: "x" }] }, { key: [{ pem: "a", passphrase: "y" }] }],
+    ["the same under another name", { ciphers: "a" }, { ecdhCurve: "a" }],
+    ["text that looks like what is no text", { ciphers: "a;servername=string b" }, { ciphers: "a", servername: "b" }],
+    ["bytes cut elsewhere", { ca: [Buffer.from("a"), Buffer.from("b")] }, { ca: [Buffer.from("ab"), Buffer.from("")] }],
+    ["bytes and text", { ca: Buffer.from("a") }, { ca: "a" }],
+    ["which of two is empty", { key: [{ pem: "a" }, {}] as never }, { key: [{}, { pem: "a" }] as never }], // a key of none
+    ["flags", { rejectUnauthorized: true }, { rejectUnauthorized: false }],
+    ["numbers", { sessionTimeout: 1 }, { sessionTimeout: 2 }],
+    ["a number and its text", { sessionTimeout: 1 }, { sessionTimeout: "1" as never }], // as callers without types
     ["two functions of one text", { checkServerIdentity: () => undefined }, { checkServerIdentity: () => undefined }],
     ["two contexts", { secureContext: createSecureContext() }, { secureContext: createSecureContext() }],
   ])("tells apart: %s", (_, one, other) => {
@@ -42,6 +93,9 @@ describe("TlsIdentities.of()", () => {
     expect(id(identities, tls)).toBe(3);
     delete tls.key;
     expect(id(identities, tls)).toBe(4);
+    tls.servername = "a.test";
+    expect(id(identities, tls)).toBe(5);
+    delete tls.servername;
     tls.ca.pop();
     tls.key = [{ pem: "a", passphrase: "x" }];
     expect(id(identities, tls)).toBe(1);
@@ -50,10 +104,12 @@ describe("TlsIdentities.of()", () => {
   test("keeps what it looked at: what is changed later does not get into a layer", () => {
     const ca = ["one"];
     const bytes = Buffer.from("two");
-    const identity = new TlsIdentities().of({ ca, cert: bytes });
+    const key = { pem: "four" };
+    const identity = new TlsIdentities().of({ ca, cert: bytes, key: [key] });
     ca.push("three");
     bytes.fill(0);
-    expect(identity?.layer.options).toEqual({ ca: ["one"], cert: Buffer.from("two") });
+    key.pem = "five";
+    expect(identity?.layer.options).toEqual({ ca: ["one"], cert: Buffer.from("two"), key: [{ pem: "four" }] });
   });
 
   test("takes the transport's as they were when it was made", () => {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { LocalProtocolError } from "../../lib/errors.ts";
-import { chooseFraming } from "../../lib/wire/body-framing.ts";
+import { chooseFraming, isForbiddenTrailer } from "../../lib/wire/body-framing.ts";
 
 type Input = Parameters<typeof chooseFraming>[0];
 
@@ -52,4 +52,24 @@ describe("chooseFraming() refuses, and says why", () => {
   test.each(["TRACE", "CONNECT"])("but takes an empty body for none, of %s too", (method) => {
     expect(chooseFraming(input({ method, bodyLength: 0 }))).toEqual({ kind: "none" });
   });
+
+  test("and takes a length of several digits, with blanks round it, for what it is", () => {
+    const framing = { kind: "content-length", length: 120 };
+    expect(chooseFraming(input({ contentLength: " 120\t", bodyLength: 120 }))).toEqual(framing);
+    expect(chooseFraming(input({ contentLength: "120", bodyLength: null }))).toEqual(framing);
+  });
+});
+
+test("isForbiddenTrailer(): framing, routing, modifiers, authentication and format come before the content (RFC 9110 §6.5.1)", () => {
+  const forbidden = [
+    ...["transfer-encoding", "content-length", "host", "trailer", "te", "connection", "keep-alive", "proxy-connection"],
+    ...["upgrade", "expect", "max-forwards", "cache-control", "pragma", "range", "if-match", "if-none-match"],
+    ...["if-modified-since", "if-unmodified-since", "if-range", "authorization", "proxy-authorization", "cookie"],
+    ...["set-cookie", "content-encoding", "content-type", "content-range"],
+  ];
+  for (const name of forbidden) {
+    expect(isForbiddenTrailer(name), name).toBe(true);
+    expect(isForbiddenTrailer(name.toUpperCase()), name).toBe(true);
+  }
+  for (const name of ["digest", "x-host", "", "etag"]) expect(isForbiddenTrailer(name)).toBe(false);
 });

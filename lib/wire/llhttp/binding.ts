@@ -89,7 +89,6 @@ export class SpanStore {
   restart(fieldsMax: number): void {
     this.fields = 0;
     this.fieldsMax = fieldsMax;
-    this.overflowed = false;
   }
 
   /** A copy that a head which is not complete yet can keep while others use this store. */
