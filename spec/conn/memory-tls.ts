@@ -5,7 +5,7 @@ import { createSecureContext, type SecureContext, TLSSocket, type TlsOptions } f
 import { CertificateAuthority } from "../support/certs.ts";
 import { duplexPair } from "../support/duplex-pair.ts";
 
-export const authority = new CertificateAuthority();
+const authority = new CertificateAuthority();
 export const { cert: ca } = authority;
 const leaf = authority.issue({ names: ["DNS:localhost", "DNS:other.test", "IP:127.0.0.1"] });
 
