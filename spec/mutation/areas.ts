@@ -33,6 +33,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
       "spec/wire/small-parts.spec.ts",
       "spec/wire/head-templates.spec.ts",
       "spec/wire/shared-table.spec.ts",
+      "spec/wire/parser-steps.spec.ts",
       "spec/wire/request-words.spec.ts",
       "spec/wire/response-head.spec.ts",
       "spec/wire/chunked-decoder.spec.ts",

@@ -1,0 +1,267 @@
+/** ResponseParser phase by phase: how far it has come, what an end means there, and what may be asked of it. */
+
+import { describe, expect, test } from "vitest";
+import { ConnectionClosedError, IncompleteBodyError, InvariantError } from "../../lib/errors.ts";
+import { lenientMask } from "../../lib/wire/lenient.ts";
+import { ResponseParser } from "../../lib/wire/response-parser.ts";
+import { LIMITS, Recorder } from "./record.ts";
+
+const LENGTH = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+const CLOSE = "HTTP/1.1 200 OK\r\n\r\n";
+const EARLY = "HTTP/1.1 103 Early\r\n\r\n";
+
+/** A parser that has read this, in one read. */
+function parserAfter(text: string, method = "GET", lenient?: number) {
+  const parser = new ResponseParser(lenient === undefined ? LIMITS : { ...LIMITS, lenient });
+  const sink = new Recorder();
+  parser.begin(method);
+  const read = (more: string) => {
+    const bytes = Buffer.from(`###${more}##`, "latin1");
+    return parser.execute(bytes, 3, 3 + more.length, sink) - 3;
+  };
+  const consumed = read(text);
+  return { parser, sink, read, consumed };
+}
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return null;
+}
+
+describe("ResponseParser: how far a response has come", () => {
+  test.each<[string, string, [midMessage: boolean, head: number, body: number], string?]>([
+    ["nothing", "", [false, 0, 0]],
+    ["a byte of the head", "H", [true, 1, 0]],
+    ["a 1xx", EARLY, [true, EARLY.length, 0]],
+    ["a 1xx and a part of the head", `${EARLY}HTTP`, [true, EARLY.length + 4, 0]],
+    ["the head", LENGTH, [true, LENGTH.length, 0]],
+    ["some of a length", `${LENGTH}abc`, [true, LENGTH.length, 3]],
+    ["all of a length", `${LENGTH}abcde`, [false, LENGTH.length, 5]],
+    ["some chunks", `${CHUNKED}3\r\nabc\r\n`, [true, CHUNKED.length, 3]],
+    ["all chunks", `${CHUNKED}3\r\nabc\r\n0\r\n\r\n`, [false, CHUNKED.length, 3]],
+    ["some of a body to the close", `${CLOSE}abcd`, [true, CLOSE.length, 4]],
+    ["the head of a tunnel", `${CLOSE}abcd`, [false, CLOSE.length, 0], "CONNECT"],
+  ])("after %s", (_, text, facts, method) => {
+    const { parser } = parserAfter(text, method);
+    expect([parser.midMessage, parser.headBytesSeen, parser.bodyBytes]).toEqual(facts);
+    parser.free();
+    expect(parser.midMessage).toBe(false);
+  });
+
+  test("a body in several reads is counted in all of them", () => {
+    for (const [head, pieces] of [
+      [CLOSE, ["abc", "de"]],
+      [LENGTH, ["abc", "de"]],
+      [CHUNKED, ["3\r\nabc\r\n", "2\r\nde\r\n"]],
+    ] as const) {
+      const { parser, read, sink } = parserAfter(head);
+      for (const piece of pieces) read(piece);
+      expect(parser.bodyBytes).toBe(5);
+      expect(sink.events.at(head === LENGTH ? -2 : -1)).toEqual(["data", "abcde"]);
+      parser.free();
+    }
+  });
+});
+
+describe("ResponseParser.finish()", () => {
+  test.each<[string, string, string]>([
+    ["nothing came", "", "no-response"],
+    ["a body that ends so", `${CLOSE}abc`, "ended"],
+    ["a response that has ended", `${LENGTH}abcde`, "not-reading"],
+  ])("after %s", (_, text, outcome) => {
+    const { parser, sink } = parserAfter(text);
+    expect(parser.finish(sink)).toBe(outcome);
+    expect(sink.events.filter(([type]) => type === "end")).toHaveLength(outcome === "no-response" ? 0 : 1);
+    if (outcome === "ended") {
+      expect(parser.finish(sink)).toBe("not-reading");
+      parser.begin("GET"); // it may be used again
+    }
+    if (outcome === "no-response")
+      expect(thrownBy(() => parser.execute(Buffer.from("x"), 0, 1, sink))).toBeInstanceOf(InvariantError);
+    parser.free();
+  });
+
+  test.each<[string, string, number]>([
+    ["in the head", "HTTP/1.1 200", 12],
+    ["between a 1xx and what must follow it", EARLY, EARLY.length],
+    ["in a head that is read again whole", "HTTP/1.1 200 OK\r\nA: b\r\n c", 25],
+  ])("%s is a ConnectionClosedError that says after how many bytes", (_, text, bytesRead) => {
+    const { parser, sink } = parserAfter(text);
+    const error = thrownBy(() => parser.finish(sink));
+    expect(error).toBeInstanceOf(ConnectionClosedError);
+    expect(error).toMatchObject({
+      message: `Cannot read response head: connection closed after ${bytesRead} bytes`,
+      phase: "headers",
+      bytesRead,
+    });
+    expect(thrownBy(() => parser.execute(Buffer.from("x"), 0, 1, sink))).toMatchObject({
+      message: "Cannot read response: its parser has failed before",
+    });
+    parser.free();
+  });
+
+  test.each<[string, string, string, number | null]>([
+    ["a length", `${LENGTH}abc`, "connection ended after 3 of 5 bytes", 5],
+    ["chunks", `${CHUNKED}3\r\nabc\r\n`, "connection ended after 3 bytes, before the last chunk", null],
+  ])("within %s is an IncompleteBodyError that says how much is missing", (_, text, words, expected) => {
+    const { parser, sink } = parserAfter(text);
+    const error = thrownBy(() => parser.finish(sink));
+    expect(error).toBeInstanceOf(IncompleteBodyError);
+    expect(error).toMatchObject({ message: `Cannot read response body: ${words}`, expected, received: 3 });
+    expect(thrownBy(() => parser.execute(Buffer.from("x"), 0, 1, sink))).toBeInstanceOf(InvariantError);
+    parser.free();
+  });
+});
+
+describe("ResponseParser.begin(), free()", () => {
+  test("begin() within a response is a broken rule of our own, and so it is after free()", () => {
+    for (const [text, phase] of [
+      ["", "head"],
+      [`${LENGTH}abc`, "length"],
+      [CHUNKED, "chunked"],
+      [CLOSE, "close"],
+    ] as const) {
+      const { parser } = parserAfter(text);
+      const error = thrownBy(() => parser.begin("GET"));
+      expect(error).toBeInstanceOf(InvariantError);
+      expect(error).toMatchObject({ message: `Cannot begin a response: parser is in phase ${phase}` });
+      parser.free();
+      expect(thrownBy(() => parser.begin("GET"))).toBeInstanceOf(InvariantError);
+    }
+  });
+
+  test("a second response begins with nothing of the first", () => {
+    const { parser, sink, read } = parserAfter(`${EARLY}${LENGTH}abcde`);
+    parser.begin("HEAD");
+    expect([parser.midMessage, parser.headBytesSeen, parser.bodyBytes, parser.wasLenient]).toEqual([
+      false,
+      0,
+      0,
+      false,
+    ]);
+    expect(read(`${LENGTH}not of it`)).toBe(LENGTH.length);
+    expect(sink.events.slice(-2).map(([type]) => type)).toEqual(["head", "end"]);
+    expect(parser.headBytesSeen).toBe(LENGTH.length);
+    parser.free();
+  });
+
+  test("a close that a 1xx said holds for its response, and for no other", () => {
+    const { parser, sink, read } = parserAfter(`HTTP/1.1 103 Early\r\nConnection: close\r\n\r\n${LENGTH}abcde`);
+    const keeps = () => sink.events.flatMap(([type, head]) => (type === "head" ? [head.keepAlive] : []));
+    expect(keeps()).toEqual([false]);
+    parser.begin("GET");
+    read(`${LENGTH}abcde`);
+    expect(keeps()).toEqual([false, true]);
+    parser.free();
+  });
+
+  test("what was let pass is told of its response, and of no other: in a head, and in chunks", () => {
+    const lenient = lenientMask({ optionalCrBeforeLf: true });
+    for (const wrong of [LENGTH.replace("OK\r\n", "OK\n") + "abcde", `${CHUNKED}3\nabc\r\n0\r\n\r\n`]) {
+      const { parser, read } = parserAfter(wrong, "GET", lenient);
+      expect(parser.wasLenient).toBe(true);
+      parser.begin("GET");
+      expect(parser.wasLenient).toBe(false);
+      read(`${LENGTH}abcde`);
+      expect(parser.wasLenient).toBe(false);
+      parser.free();
+    }
+  });
+
+  test("free() from the sink ends all: nothing is told after it, and again it does nothing", () => {
+    for (const [text, event] of [
+      [`${LENGTH}abcde`, "head"],
+      [`${LENGTH}abcde`, "data"],
+      [`${CHUNKED}3\r\nabc\r\n0\r\n\r\n`, "data"],
+      [`${EARLY}${LENGTH}abcde`, "information"],
+    ] as const) {
+      const parser = new ResponseParser(LIMITS);
+      const sink = new Recorder();
+      const tell = sink[event].bind(sink) as (...args: unknown[]) => void;
+      sink[event] = (...args: unknown[]) => {
+        tell(...args);
+        parser.free();
+        parser.free();
+      };
+      parser.begin("GET");
+      const bytes = Buffer.from(text, "latin1");
+      parser.execute(bytes, 0, bytes.length, sink);
+      expect(sink.events.at(-1)?.[0]).toBe(event);
+      expect(parser.execute(bytes, 0, bytes.length, sink)).toBe(0);
+      expect(parser.finish(sink)).toBe("not-reading");
+    }
+  });
+
+  test("what a sink throws after it has freed the parser is thrown on, and the parser stays freed", () => {
+    const parser = new ResponseParser(LIMITS);
+    const sink = new Recorder();
+    const broken = new Error("mine");
+    sink.head = () => {
+      parser.free();
+      throw broken;
+    };
+    parser.begin("GET");
+    const bytes = Buffer.from(LENGTH, "latin1");
+    expect(thrownBy(() => parser.execute(bytes, 0, bytes.length, sink))).toBe(broken);
+    expect(parser.execute(bytes, 0, bytes.length, sink)).toBe(0);
+  });
+});
+
+describe("a refusal", () => {
+  test("says where, and which leniency would help, where there are any to be set", () => {
+    const text = "HTTP/1.1 200 OK\nA: b\r\n\r\n";
+    const strict = thrownBy(() => parserAfter(text));
+    expect(strict).toMatchObject({
+      name: "RemoteProtocolError",
+      message: "Cannot read response head: Missing expected CR after response line at byte 16",
+    });
+    expect(thrownBy(() => parserAfter(text, "GET", 0))).toMatchObject({
+      message:
+        "Cannot read response head: Missing expected CR after response line at byte 16 (lenient.optionalCrBeforeLf would let it pass)",
+      lenient: "optionalCrBeforeLf",
+    });
+  });
+
+  test("counts its bytes from the first of the head, behind a 1xx and empty lines too", () => {
+    const bad = "HTTP/1.1 200 OK\r\nA\0: b\r\n\r\n";
+    const offsetOf = (run: () => unknown) => (thrownBy(run) as { offset?: number }).offset;
+    expect(offsetOf(() => parserAfter(bad))).toBe(18);
+    expect(offsetOf(() => parserAfter(`${EARLY}${bad}`))).toBe(18);
+    expect(offsetOf(() => parserAfter(`\r\n${bad}`))).toBe(18);
+    for (let cut = 1; cut < 19; cut++) {
+      expect(
+        offsetOf(() => {
+          const { read } = parserAfter(bad.slice(0, cut));
+          read(bad.slice(cut));
+        }),
+      ).toBe(18);
+    }
+  });
+
+  test("of too many fields, or too many bytes, says which limit was passed", () => {
+    const read = (text: string, limits: object) => {
+      const parser = new ResponseParser({ ...LIMITS, ...limits });
+      parser.begin("GET");
+      const bytes = Buffer.from(text, "latin1");
+      return thrownBy(() => parser.execute(bytes, 0, bytes.length, new Recorder()));
+    };
+    const two = "HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\n\r\n";
+    expect(read(two, { headerCountMax: 2 })).toBeNull();
+    expect(read(two, { headerCountMax: 1 })).toMatchObject({ option: "maxResponseHeaders", limit: 1 });
+    expect(read(two, { headBytesMax: two.length })).toBeNull();
+    expect(read(two, { headBytesMax: two.length - 1 })).toMatchObject({ option: "maxResponseHeaderBytes" });
+    const early = "HTTP/1.1 103 Early\r\nA: b\r\n\r\n";
+    expect(read(`${early}${two}`, { headerCountMax: 3 })).toBeNull();
+    expect(read(`${early}${two}`, { headerCountMax: 2 })).toMatchObject({ option: "maxResponseHeaders" });
+    expect(read(`${early}${two}`, { headBytesMax: early.length + two.length })).toBeNull();
+    expect(read(`${early}${two}`, { headBytesMax: early.length + two.length - 1 })).toMatchObject({
+      option: "maxResponseHeaderBytes",
+    });
+    expect(read(`${early}${early}${two}`, { informationMax: 1 })).toMatchObject({ option: "max1xxResponses" });
+  });
+});
