@@ -162,7 +162,7 @@ describe("ResponseParser.begin(), free()", () => {
 
   test("what was let pass is told of its response, and of no other: in a head, and in chunks", () => {
     const lenient = lenientMask({ optionalCrBeforeLf: true });
-    for (const wrong of [LENGTH.replace("OK\r\n", "OK\n") + "abcde", `${CHUNKED}3\nabc\r\n0\r\n\r\n`]) {
+    for (const wrong of [`${LENGTH.replace("OK\r\n", "OK\n")}abcde`, `${CHUNKED}3\nabc\r\n0\r\n\r\n`]) {
       const { parser, read } = parserAfter(wrong, "GET", lenient);
       expect(parser.wasLenient).toBe(true);
       parser.begin("GET");
