@@ -29,9 +29,7 @@ interface LlhttpExports {
   llhttp_get_error_pos(parser: number): number;
   llhttp_set_lenient_headers(parser: number, on: number): void;
   llhttp_set_lenient_chunked_length(parser: number, on: number): void;
-  llhttp_set_lenient_transfer_encoding(parser: number, on: number): void;
   llhttp_set_lenient_version(parser: number, on: number): void;
-  llhttp_set_lenient_optional_lf_after_cr(parser: number, on: number): void;
   llhttp_set_lenient_optional_cr_before_lf(parser: number, on: number): void;
   llhttp_get_error_reason(parser: number): number;
 }
@@ -176,14 +174,15 @@ export function resetParser(parser: number): void {
   wasm!.llhttp_reset(parser);
 }
 
-/** Sets what llhttp lets pass in heads. Outlives a reset, so who sets it takes it back. */
+/**
+ * Sets what llhttp lets pass in heads. Outlives a reset, so who sets it takes it back. Not among it: codings, of which it
+ * refuses none in a response; and a CR alone as a line end, which is mended before it sees the head again.
+ */
 export function setLenient(parser: number, mask: number): void {
   const on = (flag: LenientFlag) => (lets(mask, flag) ? 1 : 0);
   wasm!.llhttp_set_lenient_headers(parser, on("headers"));
   wasm!.llhttp_set_lenient_chunked_length(parser, on("chunkedLength"));
-  wasm!.llhttp_set_lenient_transfer_encoding(parser, on("transferEncoding"));
   wasm!.llhttp_set_lenient_version(parser, on("version"));
-  wasm!.llhttp_set_lenient_optional_lf_after_cr(parser, on("optionalLfAfterCr"));
   wasm!.llhttp_set_lenient_optional_cr_before_lf(parser, on("optionalCrBeforeLf"));
 }
 
