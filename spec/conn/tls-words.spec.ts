@@ -32,6 +32,14 @@ describe("the options of TLS", () => {
     for (const name of TLS_OPTIONS) expect(() => checkTlsOptions({ [name]: undefined })).not.toThrow();
   });
 
+  test.each([
+    [null, "null"],
+    [[], "Array"],
+    ["on", "string"],
+  ])("are an object: %j is none", (options, kind) => {
+    expect(() => checkTlsOptions(options)).toThrow(new TypeError(`Option tls must be an object: it is ${kind}`));
+  });
+
   test.each<[string, unknown]>([
     ["rejectUnauthorized", false],
     ["minDHSize", 1],
