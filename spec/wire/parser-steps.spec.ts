@@ -243,6 +243,31 @@ describe("a refusal", () => {
     }
   });
 
+  test("of a field too many comes with the end of its name, however that is cut; a byte that is wrong in it comes first", () => {
+    const limited = (text: string, cut: number) => {
+      const parser = new ResponseParser({ ...LIMITS, headerCountMax: 1 });
+      const sink = new Recorder();
+      parser.begin("GET");
+      return thrownBy(() => {
+        for (const part of [text.slice(0, cut), text.slice(cut)]) {
+          const bytes = Buffer.from(`${"#".repeat(50)}${part}##`, "latin1");
+          parser.execute(bytes, 50, 50 + part.length, sink);
+        }
+      });
+    };
+    const two = "HTTP/1.1 200 OK\r\nA: b\r\nLong-Name: d\r\n\r\n";
+    const bad = two.replace("Name", "Na\0e");
+    const whole = limited(two, 0) as { offset: number };
+    expect(whole).toMatchObject({ option: "maxResponseHeaders", limit: 1 });
+    for (let cut = 1; cut < two.length; cut++) {
+      expect(limited(two, cut), `cut at ${cut}`).toMatchObject({ option: "maxResponseHeaders", offset: whole.offset });
+      expect(limited(bad, cut), `cut at ${cut}`).toMatchObject({
+        name: "RemoteProtocolError",
+        offset: bad.indexOf("\0"),
+      });
+    }
+  });
+
   test("of too many fields, or too many bytes, says which limit was passed", () => {
     const read = (text: string, limits: object) => {
       const parser = new ResponseParser({ ...LIMITS, ...limits });
