@@ -134,6 +134,16 @@ async function echoServer() {
   return { accepted, port: (server.address() as AddressInfo).port }; // it listens on TCP
 }
 
+/** A port on which nobody listens. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 /** What sockets are told while `run` runs. */
 async function socketCalls(run: () => Promise<unknown>): Promise<unknown[][]> {
   const calls: unknown[][] = [];
@@ -538,24 +548,27 @@ describe("Dialer: sockets of its own", () => {
   });
 
   test("DialError of several addresses has all errors, of one address its own", async () => {
+    const port = await closedPort();
     const lookup = async () => [
       { address: "127.0.0.1", family: 4 as const },
       { address: "127.0.0.2", family: 4 as const },
     ];
     const trace = new TraceLog();
     const error = (await failure(
-      dialerOf({ lookup }).start(http("two.test", 1), signal(), trace).promise,
+      dialerOf({ lookup }).start(http("two.test", port), signal(), trace).promise,
     )) as DialError;
-    expect(error.message).toBe("Cannot connect to two.test:1: ECONNREFUSED at 127.0.0.1, ECONNREFUSED at 127.0.0.2");
+    expect(error.message).toBe(
+      `Cannot connect to two.test:${port}: ECONNREFUSED at 127.0.0.1, ECONNREFUSED at 127.0.0.2`,
+    );
     expect(error.cause).toBeInstanceOf(AggregateError);
     expect((error.cause as AggregateError).errors).toMatchObject([{ code: "ECONNREFUSED" }, { code: "ECONNREFUSED" }]);
     expect(trace.log.slice(2)).toEqual([
-      ["connectStart", "127.0.0.1", 1],
+      ["connectStart", "127.0.0.1", port],
       ["connectDone", error.attempts[0]],
-      ["connectStart", "127.0.0.2", 1],
+      ["connectStart", "127.0.0.2", port],
       ["connectDone", error.attempts[1]],
     ]);
-    const one = (await failure(dialerOf().start(http("127.0.0.1", 1), signal(), null).promise)) as DialError;
+    const one = (await failure(dialerOf().start(http("127.0.0.1", port), signal(), null).promise)) as DialError;
     expect(one.cause).toMatchObject({ code: "ECONNREFUSED", syscall: "connect" });
   });
 
