@@ -188,6 +188,30 @@ describe("DuplexConduit", () => {
     expect(sink.errors[0]?.message).toBe("it broke");
   });
 
+  test("drained() is told after a write that was full, and not after one that was taken at once", async () => {
+    let done: (() => void) | null = null;
+    let holds = true;
+    const stream = new Duplex({
+      read() {},
+      write(_chunk, _encoding, taken) {
+        if (holds) done = taken;
+        else taken();
+      },
+    });
+    const conduit = new DuplexConduit(stream);
+    const sink = new Recorder();
+    conduit.attach(sink);
+    expect(sink.call(() => conduit.write("waits"))).toBe("full");
+    (done as (() => void) | null)?.(); // set by the write
+    await quiet();
+    expect(sink.events).toEqual(["drained"]);
+    holds = false;
+    expect(sink.call(() => conduit.write("goes"))).toBe("ok");
+    await quiet();
+    expect(sink.events).toEqual(["drained"]);
+    conduit.destroy();
+  });
+
   test("write() after end() says that it is closed for writing, and breaks nothing", async () => {
     const [one, two] = duplexPair();
     const conduit = new DuplexConduit(one);
