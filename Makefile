@@ -96,6 +96,7 @@ bench-quick: build bench/node_modules/.installed ## every part of the bench once
 	$(BENCH) growth.ts --quick
 	$(BENCH) micro.ts --quick
 	$(BENCH) tuning.ts --quick
+	$(BENCH) import.ts --rounds 15
 
 bench-trace: build bench/node_modules/.installed ## what trace hooks cost, on and off, in pairs of processes: ARGS="--pairs 60"
 	$(BENCH) trace-cost.ts $(ARGS)
