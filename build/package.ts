@@ -1,6 +1,6 @@
 /**
  * Looks at what `npm pack` would publish, after `make build`: `tsx build/package.ts`. Prints its size by parts and fails
- * where one has outgrown its budget; then asks publint about the manifest, and attw (Are The Types Wrong) how the types of
+ * where one has outgrown its budget, or what a bundler makes of it; then asks publint about the manifest, and attw (Are The Types Wrong) how the types of
  * each subpath meet every kind of importer.
  *
  * Budgets stand a few per cent above what is there: who exceeds one either finds out why, or raises it in the same commit
@@ -12,6 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const KIB = 1024;
@@ -37,6 +38,9 @@ interface Packed {
   readonly unpackedSize: number;
   readonly files: readonly { readonly path: string; readonly size: number }[];
 }
+
+/** What a program that imports `get` alone weighs, bundled and minified. */
+const GET_BUDGET = 312;
 
 const folder = mkdtempSync(join(tmpdir(), "persistconn-package-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -68,6 +72,27 @@ function sizes(packed: Packed): boolean {
   return whole && !within.includes(false);
 }
 
+/** @see spec/package/tree-shaking.spec.ts, for what is in it */
+async function bundleOfGet(): Promise<boolean> {
+  const { outputFiles } = await build({
+    stdin: { contents: 'import { get } from "./dist/index.js"; get("http://127.0.0.1/");', resolveDir: root },
+    bundle: true,
+    minify: true,
+    splitting: true,
+    platform: "node",
+    format: "esm",
+    outdir: folder,
+    write: false,
+  });
+  // What is loaded later, by an import expression, is the live view's.
+  const start = outputFiles.filter(({ path }) => !/\/server-/.test(path));
+  return fits(
+    "a program of `get` alone, bundled",
+    start.reduce((sum, { contents }) => sum + contents.length, 0),
+    GET_BUDGET,
+  );
+}
+
 function passes(tool: string, args: readonly string[]): boolean {
   const { status } = spawnSync(join(root, "node_modules/.bin", tool), args, { cwd: root, stdio: "inherit" });
   if (status !== 0) console.log(`FAILED  ${tool} ${args.join(" ")}`);
@@ -77,6 +102,7 @@ function passes(tool: string, args: readonly string[]): boolean {
 const packed = pack();
 const good = [
   sizes(packed),
+  await bundleOfGet(),
   passes("publint", ["--strict"]),
   // The package is an ES module alone. CommonJS gets it by require() from Node 20.19 on, the oldest that is supported, and
   // attw's rows for resolvers that know no `exports`, or no ES modules, are about programs that cannot run it.
