@@ -13,7 +13,7 @@ interface Manifest {
 }
 
 /** Each published subpath and its entry, without its ending: `"./cache"` and `"cache"`. */
-export function subpaths(): readonly (readonly [subpath: string, entry: string])[] {
+function subpaths(): readonly (readonly [subpath: string, entry: string])[] {
   const manifest: Manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   return Object.entries(manifest.exports).flatMap(([subpath, to]) => {
     if (typeof to === "string") return [];
