@@ -110,20 +110,31 @@ async function rollUpCode(): Promise<readonly OutputChunk[]> {
 function dropHeads(): void {
   for (const file of readdirSync(compiled, { recursive: true, encoding: "utf8" })) {
     if (!file.endsWith(".d.ts")) continue;
+    const source = readFileSync(join(lib, file.replace(/d\.ts$/, "ts")), "utf8");
+    const head = /^(?:#!.*\n|\/\/.*\n|\n)*(\/\*\*[\s\S]*?\*\/)/.exec(source)?.[1] ?? "";
     const path = join(compiled, file);
-    const [head = ""] =
-      /^(#!.*\n)?\/\*\*[\s\S]*?\*\/\n/.exec(readFileSync(join(lib, file.replace(/d\.ts$/, "ts")), "utf8")) ?? [];
     const text = readFileSync(path, "utf8");
     if (text.startsWith(head)) writeFileSync(path, text.slice(head.length));
   }
 }
+
+/** Who does not have an optional peer must not fail to compile for its types. */
+const optionalPeers: Plugin = {
+  name: "optional-peers",
+  renderChunk(code) {
+    const manifest: { peerDependenciesMeta: object } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const names = Object.keys(manifest.peerDependenciesMeta).join("|");
+    const imported = new RegExp(`^import .* from '(?:${names})';$`, "gm");
+    return { code: code.replace(imported, (line) => `// @ts-ignore: an optional peer\n${line}`), map: null };
+  },
+};
 
 async function rollUpTypes(): Promise<void> {
   dropHeads();
   const bundle = await rollup({
     input: entries(compiled, ".d.ts", []),
     external: (id) => !isOurs(id),
-    plugins: [dts()],
+    plugins: [dts(), optionalPeers],
     onLog: (level, log) => refuse(level, log.message),
   });
   await bundle.write({ dir: out, format: "es", entryFileNames: "[name].ts", chunkFileNames: "shared/[name].ts" });
