@@ -10,7 +10,7 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios tour mutants mutation fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning interop chaos soak articles leaks build new-user runtimes nightly fix clean
+.PHONY: help run test check spec scenarios tour mutants mutation fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning interop chaos soak articles leaks build package api new-user runtimes nightly fix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,9 +33,10 @@ test: $(WASM) ## the specs, a fuzz smoke, and whether each of Go's own tests has
 check: $(WASM) ## everything static: types, lint, format, import rules and cycles, leftovers
 	$(NODE_BIN)/tsc --noEmit -p .
 	$(NODE_BIN)/biome check --config-path=.biome.json --error-on-warnings .
-	$(NODE_BIN)/depcruise --config .dependency-cruiser.cjs lib spec fuzz
+	$(NODE_BIN)/depcruise --config .dependency-cruiser.cjs lib spec fuzz build
 	$(NODE_BIN)/knip
-	@! git grep -nwE 'TODO|FIXME|XXX' -- lib spec fuzz bench ':!*/generated/*' || (echo "leftovers: finish them or take them away" && false)
+	$(MAKE) package
+	@! git grep -nwE 'TODO|FIXME|XXX' -- lib spec fuzz bench build ':!*/generated/*' || (echo "leftovers: finish them or take them away" && false)
 
 spec: $(WASM) ## one spec: FILE=spec/pool or a file
 	$(VITEST) run $(FILE)
@@ -65,12 +66,17 @@ canaries: $(WASM) ## deliberate bugs, each of which the suite must catch: NAME=u
 	node --import tsx fuzz/canaries/run.ts $(NAME)
 
 build: $(WASM) ## dist/: what is published
-	rm -rf dist
-	$(NODE_BIN)/tsc -p lib/tsconfig.json
-	@chmod +x dist/cli/main.js
+	$(NODE_BIN)/tsx build/run.ts
 
-new-user: build ## installs the packed package in an empty folder, and pastes each example of the README there
+package: build ## what is published: its size by parts, its manifest, its types as every kind of importer sees them
+	$(NODE_BIN)/tsx build/package.ts
+
+api: $(WASM) ## the API reference, in coverage/api: a name that is used and not published, or a dead link, is an error
+	$(NODE_BIN)/typedoc --options .typedoc.json
+
+new-user: build ## installs the packed package in an empty folder, pastes each example of the README there, and bundles it
 	$(NODE_BIN)/tsx spec/package/new-user.ts
+	$(NODE_BIN)/tsx spec/package/bundles.ts
 
 runtimes: build ## all specs on Node 20, 22, 24 and 26, and a named core on Bun and Deno: ARGS="--core"
 	$(NODE_BIN)/tsx spec/runtimes/run.ts $(ARGS)
@@ -90,6 +96,7 @@ bench-quick: build bench/node_modules/.installed ## every part of the bench once
 	$(BENCH) growth.ts --quick
 	$(BENCH) micro.ts --quick
 	$(BENCH) tuning.ts --quick
+	$(BENCH) import.ts --rounds 15
 
 bench-trace: build bench/node_modules/.installed ## what trace hooks cost, on and off, in pairs of processes: ARGS="--pairs 60"
 	$(BENCH) trace-cost.ts $(ARGS)

@@ -447,7 +447,9 @@ class Growth {
 
   /** What a script of growth/ prints as one line of JSON. */
   async #script<T>(file: string, counts: readonly number[]): Promise<T> {
-    const dist = pathToFileURL(this.#stage.dist).href;
+    // Keys are counted on the pool by itself; hosts on a client as it is published.
+    const folder = file === "keys.js" ? this.#stage.parts : this.#stage.dist;
+    const dist = pathToFileURL(folder).href;
     let last = "";
     const args = [dist, ...counts.map(String)];
     await this.#run(file, args, this.#stage.machine.pin?.contestants, (line) => (last = line));

@@ -33,7 +33,7 @@ await perform(async (tempDir) => {
   const compared: Compared[] = [];
   for (const part of parts) {
     const script = join(stage.compiled, "micro", `${part}.js`);
-    const args = [pathToFileURL(stage.dist).href, String(rounds), values.quick ? "2" : "150"];
+    const args = [pathToFileURL(stage.parts).href, String(rounds), values.quick ? "2" : "150"];
     const [program = "", ...rest] = pinned(stage.machine.pin?.contestants, [
       process.execPath,
       "--expose-gc",

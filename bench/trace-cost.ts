@@ -1,8 +1,8 @@
 /**
  * `make bench-trace`: what the trace hooks cost, as a paired experiment. Four builds of the same client run in processes
  * of their own, window after window in turn: one without the trace calls (support/strip-trace.ts), the one that is
- * published, a copy of it (how far apart the same code comes out), and the published one with every group of events
- * listened to. A process is compiled and laid out in memory as chance has it, so each pair of processes counts once,
+ * published, in its parts (rolled up, the calls could not be found), a copy of it (how far apart the same code comes out),
+ * and the published one with every group of events listened to. A process is compiled and laid out in memory as chance has it, so each pair of processes counts once,
  * however many requests it served; the interval is of the mean over pairs.
  *
  * With the kernel's part the same code comes out some percent apart from process to process, which is more than what hooks
@@ -197,7 +197,7 @@ function makeBuilds(stage: Stage, tempDir: string): Entrant[] {
   for (const folder of folders) {
     mkdirSync(folder);
     cpSync(join(root, "package.json"), join(folder, "package.json"));
-    cpSync(stage.dist, join(folder, "dist"), { recursive: true });
+    cpSync(stage.parts, join(folder, "dist"), { recursive: true });
   }
   const [stripped = "", published = "", again = "", listened = ""] = folders;
   let questions = 0;

@@ -5,7 +5,6 @@
  * Never: decides: the pool says when it is idle, the call when its exchange may go again.
  */
 
-import { inspect } from "node:util";
 import type { Clock } from "./clock.ts";
 import type { Conduit } from "./conn/conduit.ts";
 import type { DialTarget } from "./conn/dial.ts";
@@ -98,7 +97,7 @@ export class Lease implements ConnOwner, Held {
 
   /** As its connection. */
   [inspectCustom](): string {
-    return inspect(this.conn);
+    return process.getBuiltinModule("node:util").inspect(this.conn);
   }
 
   connIdle(_conn: PersistConn, keepAliveMs: number | null): void {

@@ -4,6 +4,7 @@ export type { RequestMessage } from "./channels.ts";
 export { type Bar, type BarKind, barsOf } from "./observe/bars.ts";
 export { type Har, type HarEntry, har } from "./observe/har.ts";
 export { type OpenTelemetry, type OpenTelemetryOptions, openTelemetry } from "./observe/open-telemetry.ts";
+export type { MeterProvider, TracerProvider } from "./observe/otel-api.ts";
 export { page, reasonsOf } from "./observe/page.ts";
 export { PROMETHEUS_TYPE, prometheusText } from "./observe/prometheus.ts";
 export {

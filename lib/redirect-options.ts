@@ -32,7 +32,7 @@ export type CheckRedirect = (
   response: Response,
 ) => CheckRedirectResult | PromiseLike<CheckRedirectResult>;
 
-type CheckRedirectResult = Request | Error | undefined | void;
+export type CheckRedirectResult = Request | Error | undefined | void;
 
 export interface RedirectOptions {
   /** "follow" (default); "manual": a 3xx is an answer like any other; "error": it fails the call with a RedirectError. */

@@ -5,7 +5,6 @@
  * Never: keeps or changes anything; shows a key with its credentials.
  */
 
-import { inspect } from "node:util";
 import type { Clock } from "./clock.ts";
 import type { Held } from "./held.ts";
 import { Lease } from "./lease.ts";
@@ -86,7 +85,7 @@ function connectionOf(lease: Held, clock: Clock): ConnectionView {
     id: lease.id,
     key: lease.shownKey,
     state: lease.slot.state,
-    line: shownText(inspect(lease)),
+    line: shownText(process.getBuiltinModule("node:util").inspect(lease)),
     call: exchange?.trace.id ?? null,
     request: exchange === null ? null : shownText(`${exchange.request.method} ${exchange.request.url}`),
     ms: Math.max(0, clock.wallNow() - lease.slot.since),

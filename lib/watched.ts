@@ -74,7 +74,7 @@ export interface Watched {
 }
 
 /** Told of each transport that is made: how `persistconn inspect` finds those of a program that knows nothing of it. */
-export const TRANSPORTS = channel("persistconn:transport");
+const TRANSPORTS = channel("persistconn:transport");
 
 const shown = new WeakMap<object, Watched>();
 

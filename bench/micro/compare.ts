@@ -21,14 +21,14 @@ interface Mitata {
 
 const [distGiven = "", rounds = "5", millis = "100"] = process.argv.slice(2);
 
-/** file: URL of the folder of our built code. */
+/** file: URL of the folder of our code in its parts. */
 export const dist = distGiven;
 
 const { measure, do_not_optimize: keep } = await peer<Mitata>("mitata");
 
 export { keep };
 
-/** A module of our built code; the caller says which source it is of. */
+/** A module of our code; the caller says which source it is of. */
 export function ours<T>(path: string): Promise<T> {
   return import(`${dist}/${path}`) as Promise<T>; // the built files are not in the type program; their sources are
 }

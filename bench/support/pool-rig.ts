@@ -29,7 +29,7 @@ export class PoolRig {
     refused: raise,
   };
 
-  /** @param dist file: URL of the folder of our built code */
+  /** @param dist file: URL of the folder of our code in its parts */
   static async make(dist: string): Promise<PoolRig> {
     // The built files are not in the type program; their sources are.
     const { Pool } = (await import(`${dist}/pool/pool.js`)) as { Pool: typeof PoolOf<number, null> };

@@ -10,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Setting } from "../measure.ts";
 import { Child, killAll } from "./child.ts";
 import { describeMachine, type Machine, type Placement, pinned, responderCore } from "./machine.ts";
-import { type Certificate, compile, findDist, makeCertificate } from "./prepare.ts";
+import { type Certificate, compile, compileParts, findDist, makeCertificate } from "./prepare.ts";
 import type { ResponderPorts } from "./protocol.ts";
 
 export const benchDir = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -26,6 +26,7 @@ export class Stage {
   readonly certificate: Certificate;
   /** The folder of our built code. */
   readonly dist: string;
+  #parts: string | null = null;
   #responders = 0;
 
   constructor(tempDir: string) {
@@ -44,6 +45,12 @@ export class Stage {
   /** file: URL of our built entry point. */
   get persistconn(): string {
     return pathToFileURL(join(this.dist, "index.js")).href;
+  }
+
+  /** The folder of our code in its parts: what dist/ is rolled up from. Made when it is first asked for. */
+  get parts(): string {
+    this.#parts ??= compileParts(root, join(this.tempDir, "parts"));
+    return this.#parts;
   }
 
   /** A responder of its own, on the core that `placement` gives it. */

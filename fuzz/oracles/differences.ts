@@ -24,6 +24,16 @@ interface Row {
   readonly bytes?: RegExp;
   /** Whether something must follow the message. */
   readonly rest?: true;
+  /** Which llhttp the Node that runs this must have for the row to be about node: 20 has 9.3, and 22 to 26 have 9.4. */
+  readonly llhttp?: "up to 9.3" | "from 9.4";
+}
+
+const [major = 0, minor = 0] = (process.versions["llhttp"] ?? "").split(".").map(Number);
+const LLHTTP: Row["llhttp"] = major > 9 || (major === 9 && minor >= 4) ? "from 9.4" : "up to 9.3";
+
+/** Whether the row is about this reader, in the version that is here. */
+export function isAbout({ oracles, llhttp = LLHTTP }: Row, oracle: Oracle["name"]): boolean {
+  return oracles.includes(oracle) && (oracle !== "node" || llhttp === LLHTTP);
 }
 
 /** Fields that a reader takes out of what it hands over, or rewrites. */
@@ -69,7 +79,8 @@ export const RESPONSE_DIFFERENCES: readonly Row[] = [
   {
     oracles: ["node"],
     kind: "laxer",
-    why: "llhttp 9 lets a bare CR pass in the status line (RFC 9112 §2.2)",
+    why: "llhttp lets a bare CR pass in the status line (RFC 9112 §2.2)",
+    llhttp: "up to 9.3",
     example: ["GET", "HTTP/1.1 204\r\r\r\n"],
     text: /bare CR after the status line/,
     head: BARE_CR,
@@ -219,7 +230,7 @@ export const RESPONSE_DIFFERENCES: readonly Row[] = [
     oracles: ["node"],
     kind: "stricter",
     why: "Content-Length may have a TAB behind it (RFC 9110 §5.5), and equal ones may be read as one (RFC 9110 §8.6)",
-    example: ["HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\t\r\n\r\n"],
+    example: ["HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"],
     text: /Content-Length/,
     head: line("content-length"),
   },
@@ -245,6 +256,15 @@ export const RESPONSE_DIFFERENCES: readonly Row[] = [
     why: "where no body follows, Transfer-Encoding says nothing that would have to be understood (RFC 9112 §6.3 rule 1)",
     example: ["HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n"],
     text: /transfer.encoding/i,
+    head: BODILESS,
+  },
+  {
+    oracles: ["node"],
+    kind: "stricter",
+    llhttp: "from 9.4",
+    why: "where no body follows, an empty Transfer-Encoding says nothing that would have to be understood (RFC 9112 §6.3 rule 1)",
+    example: ["GET", "HTTP/1.1 204 No Content\r\nTransfer-Encoding:\r\n\r\n"],
+    text: /Empty Transfer-Encoding/,
     head: BODILESS,
   },
   {
@@ -343,7 +363,7 @@ export function explain(
   const found = RESPONSE_DIFFERENCES.find(
     (row) =>
       row.kind === kind &&
-      row.oracles.includes(oracle) &&
+      isAbout(row, oracle) &&
       (row.text?.test(kind === "other" ? part : text) ?? true) &&
       (row.head?.test(head) ?? true) &&
       (row.bytes?.test(bytes) ?? true) &&

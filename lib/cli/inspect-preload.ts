@@ -6,14 +6,18 @@
  */
 
 import { subscribe } from "node:diagnostics_channel";
-import { InspectorServer } from "../observe/inspector/server.ts";
-import { TRANSPORTS, type Watched } from "../watched.ts";
+import type { InspectorServer } from "../observe/inspector/server.ts";
+import type { Watched } from "../watched.ts";
+
+/** `TRANSPORTS` of watched.ts, by its name: to import it would load the library. */
+const CHANNEL = "persistconn:transport";
 
 const port = Number(process.env["PERSISTCONN_INSPECT_PORT"] ?? 0);
 let server: Promise<InspectorServer | null> | null = null;
 
 async function serve(): Promise<InspectorServer | null> {
   try {
+    const { InspectorServer } = await import("../observe/inspector/server.ts");
     const made = await InspectorServer.listen({ port, keepAlive: false });
     process.stderr.write(`persistconn: inspect it at ${made.url}\n`);
     return made;
@@ -23,7 +27,7 @@ async function serve(): Promise<InspectorServer | null> {
   }
 }
 
-subscribe(String(TRANSPORTS.name), (message) => {
+subscribe(CHANNEL, (message) => {
   server ??= serve();
   server.then((made) => made?.watch(message as Watched)); // what showWatched() publishes there
 });

@@ -24,7 +24,7 @@ export interface UserDialTarget {
 }
 
 /** What a dialer may give: a stream, or a Conduit that stands, which has no need of one (`persistconn/testing`). */
-type UserDialed = Socket | Duplex | Conduit;
+export type UserDialed = Socket | Duplex | Conduit;
 
 /**
  * Makes a connection, or fails. The signal aborts when the dial is given up; what comes later is destroyed. A socket that

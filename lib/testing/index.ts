@@ -8,7 +8,7 @@ export type { ConnectionPlan, Fault, Schedule } from "./arbitraries/faults.ts";
 export type { FieldPair, FieldSection } from "./arbitraries/fields.ts";
 export { type Mutation, mutate } from "./arbitraries/mutations.ts";
 export type { RequestMessage } from "./arbitraries/requests.ts";
-export type { ResponseMessage, ResponseMessageOptions } from "./arbitraries/responses.ts";
+export type { InformationMessage, ResponseMessage, ResponseMessageOptions } from "./arbitraries/responses.ts";
 export { cut, cutsIn, type Splits } from "./arbitraries/splits.ts";
 export {
   type AnswerInit,
@@ -43,7 +43,7 @@ export {
   memoryNetwork,
   type PairOptions,
 } from "./memory-network.ts";
-export type { Behaviour, PeerConn } from "./peer-conn.ts";
+export type { Behaviour, PeerChannel, PeerConn } from "./peer-conn.ts";
 export type { PeerRequest } from "./peer-request.ts";
 export {
   type Cassette,

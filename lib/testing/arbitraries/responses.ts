@@ -11,7 +11,7 @@ import type { Arbitrary, FastCheck } from "./fast-check.ts";
 import { anyCase, charFrom, type FieldPair, fieldLines, headerSections } from "./fields.ts";
 
 /** A 1xx response. */
-interface InformationMessage {
+export interface InformationMessage {
   readonly status: number;
   readonly fields: readonly FieldPair[];
 }
