@@ -294,6 +294,9 @@ export class MemoryConn implements ConnOwner {
     this.log.push(keepAliveMs === null ? "idle" : `idle ${keepAliveMs}`);
     this.onIdle();
   }
+  connNext(): void {
+    this.log.push("next");
+  }
   connClosed(_conn: PersistConn, reason: string): void {
     this.log.push(`closed ${reason}`);
   }
