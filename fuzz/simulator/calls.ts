@@ -275,6 +275,12 @@ export class Callers {
       case "ERR_HTTP_REMOTE_PROTOCOL":
         if (this.#settings.transport.requireFraming && record.answer?.framing === "close") return;
         return unexplained("its peers did nothing wrong");
+      case "ERR_HTTP_CONNECTION_CLOSED":
+        // Lost for what stood in front of it: it may go again where replay allows it, or nobody has looked at it.
+        if (error.behind === true && this.#settings.transport.replay !== "replayable") {
+          if (error.unprocessed !== true && (error.bytesSubmitted ?? 0) > 0) return;
+        }
+        return unexplained("its peers did nothing wrong");
       default:
         unexplained("its peers did nothing wrong");
     }

@@ -42,7 +42,11 @@ const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Whether a request may be written behind another, and another behind it. */
 export function pipelines(method: string, head: WritableHead): boolean {
   return (
-    METHODS.has(method) && head.framing.kind === "none" && !head.close && !head.expectContinue && head.upgrade === null
+    METHODS.has(method) &&
+    head.framing.kind === "none" &&
+    !head.close &&
+    !head.expectContinue &&
+    head.upgrade.length === 0
   );
 }
 

@@ -321,6 +321,13 @@ export class MemoryConn implements ConnOwner {
     return sent;
   }
 
+  /** Sends a request behind those in flight, in a microtask. */
+  follow(request: Request): Sent {
+    const sent = new Sent(request, this.clock, this.#options);
+    this.conn.follow(sent.exchange);
+    return sent;
+  }
+
   /** Whether the connection has destroyed its conduit. */
   get destroyed(): boolean {
     return this.#near.destroyed;
