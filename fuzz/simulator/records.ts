@@ -199,7 +199,7 @@ function noncesOf(start: string | Uint8Array): number[] {
   const text =
     typeof start === "string"
       ? start
-      : Buffer.from(start.buffer, start.byteOffset, Math.min(80, start.length)).toString("latin1");
+      : Buffer.from(start.buffer, start.byteOffset, Math.min(HEADS_BYTES_MAX, start.length)).toString("latin1");
   const nonces: number[] = [];
   for (let at = 0; ; ) {
     REQUEST_LINE.lastIndex = at;
@@ -212,4 +212,6 @@ function noncesOf(start: string | Uint8Array): number[] {
   }
 }
 
+/** More than all heads take that go out in one write. */
+const HEADS_BYTES_MAX = 4_096;
 const REQUEST_LINE = /[A-Z]+ (?:http:\/\/[a-z.]+)?\/r\/(\d+) HTTP/y;

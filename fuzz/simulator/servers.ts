@@ -104,7 +104,7 @@ export function serverOf(parts: Parts): Behaviour {
       invariants.violate("own-body", `${record.name} came as ${request.method}, and was ${record.method}`);
     }
     // The client has left, and it went elsewhere with it: two servers would say what its answer is.
-    if (pipelines(settings) && record.links.at(-1) !== link) return;
+    if (pipelines(settings) && (record.links.at(-1) !== link || link.saidClose)) return;
     world.log(`${link.name} serves ${record.name}`);
     link.answering = true;
     if (settings.faultEvery > 0 && world.oneIn(settings.faultEvery))
@@ -192,6 +192,7 @@ function draw({ world, settings }: Parts, record: CallRecord): AnswerInit {
 
 function announce(link: Link, record: CallRecord, init: AnswerInit): void {
   link.untilClose = init.framing === "close";
+  link.saidClose ||= init.framing === "close" || [...(init.headers ?? [])].some(([, value]) => value === "close");
   const body = Buffer.from(init.body ?? "");
   record.answer = { status: init.status ?? 200, body, framing: init.framing ?? "length" };
 }
@@ -216,8 +217,7 @@ async function behave(parts: Parts, link: Link, record: CallRecord, request: Pee
   if (world.oneIn(8))
     await conn.replySlowly(bytes, { bytes: 1 + world.chance.below(bytes.length), everyMs: world.chance.below(20) });
   else conn.reply(bytes);
-  link.saidClose = [...(init.headers ?? [])].some(([, value]) => value === "close");
-  const closes = init.framing === "close" || link.saidClose;
+  const closes = link.saidClose;
   if (closes && (!headOnly || world.oneIn(2))) conn.end();
   if (parts.settings.faultEvery > 0) meanwhile(parts, link, conn);
 }

@@ -342,7 +342,8 @@ export class ReadLoop implements ResponseSink, BodyHost {
    */
   bodyClosed(exchange: Exchange): void {
     if (exchange !== this.#exchange || this.#state.name !== "body") return;
-    const head = exchange.responseHead as ResponseHead; // in the state "body" the head was delivered
+    const head = exchange.responseHead;
+    if (head === null) return; // a listener that hears of the head ends the call: it is delivered to nobody, in a moment
     const left = head.contentLength === null ? 0 : head.contentLength - this.#bodyBytes;
     const endless = head.framing === "close" || left > DRAIN_BYTES_MAX || !head.keepAlive || this.#parser.wasLenient;
     if (endless || !this.#host.requestWritten) return this.#host.close("body-closed-early");
