@@ -385,7 +385,8 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     this.#leave(reason);
     if (exchange !== null && exchange.trace.mask & TRACE_CONN)
       exchange.trace.emit({ type: "connection-closed", reason });
-    this.#owner.connClosed(this, reason, exchange?.settled === false || line.unsettled);
+    const unsettled = exchange?.settled === false;
+    this.#owner.connClosed(this, reason, unsettled || line.unsettled);
     if (exchange === null) return;
     if (this.#responseComplete) {
       exchange.outgoingBody?.destroy();
@@ -395,7 +396,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     }
     if (line.size === 0) return;
     const head = reason === "response-says-close" ? exchange.responseHead : null;
-    line.fail(this.peer, reason, error, pending, head !== null && saysClose(head));
+    line.fail(this.peer, reason, error, pending, head !== null && saysClose(head), unsettled);
   }
 
   /** Nothing passes through this any more. */

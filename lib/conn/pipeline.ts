@@ -143,13 +143,14 @@ export class Pipeline {
   }
 
   /**
-   * The connection has ended. Each goes again from the front of those who wait, or fails. The oldest hears of it first,
-   * where it has not been said before that the slot is free, and the others from the last on: so they wait in their order.
+   * The connection has ended. Each goes again, in front of all others who wait, or fails: so the last hears of it first, and
+   * they wait in their order. But the slot of the connection goes to whoever hears first, and that is the oldest.
    *
+   * @param heard the exchange in front was unsettled, and has heard
    * @param pending bytes that waited to be sent, at the end of all
    * @param said the answer in front was read to its end, and said close
    */
-  fail(peer: string, reason: CloseReason, error: unknown, pending: number, said: boolean): void {
+  fail(peer: string, reason: CloseReason, error: unknown, pending: number, said: boolean, heard: boolean): void {
     const lost: [Exchange, unknown][] = [];
     let left = pending;
     for (const exchange of this.#line.toReversed()) {
@@ -158,9 +159,9 @@ export class Pipeline {
       const told = lostBehind(peer, reason, error, exchange.nothingWritten, said);
       lost.unshift([exchange, told instanceof ConnectionClosedError ? told.addFacts(facts) : told]);
     }
-    const [first, ...others] = lost;
-    first?.[0].fail(first[1]);
-    for (const [exchange, told] of others.reverse()) exchange.fail(told);
+    const first = heard ? lost.length : lost.findIndex(([exchange]) => !exchange.settled);
+    for (const [exchange, told] of lost.splice(first, 1)) exchange.fail(told);
+    for (const [exchange, told] of lost.reverse()) exchange.fail(told);
   }
 }
 

@@ -9,12 +9,13 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { Client, ConnectionClosedError, type Response, type TraceEvent, Transport } from "../../lib/index.ts";
-import { answer } from "../support/exchanges.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { until } from "../support/loop.ts";
 import { type PeerConn, type PeerOptions, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
 
 checkLeaks();
+
+const answer = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
 /** A peer with one connection that has proved itself persistent, and what it was told. */
 async function oneConn(
@@ -196,7 +197,7 @@ describe("what is lost behind another request", () => {
       expect(next.pending).toBe("");
       next.reply(answer(request?.target.slice(1) ?? ""));
     }
-    expect(await Promise.all(calls.map(textOf))).toEqual(["a", "b", "c", "d"]);
+    expect(await Promise.all(calls.slice(1).map(textOf))).toEqual(["b", "c", "d"]);
     expect(seen).toEqual(["/b", "/c", "/d"]);
     const reasons = events.flatMap((event) => (event.type === "retry" ? [event.reason] : []));
     const behind = "it was written behind another request, whose end closed the connection";
@@ -216,7 +217,7 @@ describe("what is lost behind another request", () => {
     await Promise.allSettled(leaving);
     conn.reply(answer("a") + answer("b") + answer("c"));
     expect(await textOf(staying)).toBe("c");
-    await until(() => peer.transport.stats().idle === 1);
+    await until(() => peer.transport.stats().idle === 1, "the connection is idle again");
     expect(peer.transport.stats()).toMatchObject({ busy: 0, dialed: 1, closed: {} });
   });
 
