@@ -27,7 +27,8 @@ export interface TransportOptions extends CallTimeLimits {
   /**
    * Requests in flight on one connection at most (RFC 9112 §9.3.2). Default 1: none is sent before the last one is answered.
    * Above 1, where `maxConnsPerHost` leaves no other place, a GET, HEAD or OPTIONS without a body goes out behind others of
-   * that kind, and gets its answer after theirs. `replay` says whether it goes again when theirs end the connection.
+   * that kind, and gets its answer after theirs. `replay` says whether it goes again when theirs end the connection, or fails.
+   * ConnectionClosedError, whose `behind` is true.
    */
   pipelining?: number;
   /** Idle connections of one key at most. Default 256; Go's 2 closes what it will need again. */
