@@ -25,6 +25,8 @@ type Step =
   | { readonly kind: "abort"; readonly which: number; readonly timeout: boolean }
   | { readonly kind: "read"; readonly which: number; readonly how: "text" | "close" }
   | { readonly kind: "settle" }
+  /** The peer reads nothing for a while, and then again. */
+  | { readonly kind: "pause" | "resume" }
   | { readonly kind: "advance"; readonly ms: number }
   | { readonly kind: "end" | "reset" };
 
@@ -49,6 +51,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant("read" as const), which, how: fc.constantFrom("text", "text", "close") }),
   },
   { weight: 6, arbitrary: fc.constant({ kind: "settle" as const }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("pause" as const, "resume" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.nat(60) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("end" as const, "reset" as const) }) },
 );
@@ -141,7 +144,12 @@ async function run(max: number, window: number, plan: readonly Step[]): Promise<
     } else asked.read = response.text().catch((error: Error) => error);
   };
 
+  // It must have proved itself persistent, or nothing follows.
   ask(false);
+  await conn.settle();
+  answer(0, "length");
+  conn.reply(said);
+  said = "";
   await conn.settle();
   for (const step of plan) {
     switch (step.kind) {
@@ -168,6 +176,12 @@ async function run(max: number, window: number, plan: readonly Step[]): Promise<
       case "settle":
         await conn.settle();
         break;
+      case "pause":
+        conn.peer.pause();
+        break;
+      case "resume":
+        conn.peer.resume();
+        break;
       case "advance":
         await conn.clock.advance(step.ms);
         break;
@@ -177,8 +191,13 @@ async function run(max: number, window: number, plan: readonly Step[]): Promise<
     }
   }
   // The peer answers all that it has; then it ends.
+  conn.peer.resume();
   await conn.settle();
   look();
+  // What was asked is written as soon as the peer takes it, whoever waits in front.
+  if (conn.conn.closeReason === null)
+    for (const { path, sent } of all)
+      if (!sent.exchange.over) expect(written.filter((line) => line.endsWith(` ${path}`))).toHaveLength(1);
   while (!over && answered < written.length) answer(3, "length");
   conn.reply(said);
   for (const asked of all) read(asked, "text");

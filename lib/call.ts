@@ -419,16 +419,19 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
     trace.assignedAt = this.#host.clock.now();
     const { conn } = lease;
     trace.connection = conn.id;
+    if (this.way.negotiated && this.#host.options.keepAlive) this.#host.shared.plain(this.way.key, this);
+    const dialLeft = this.dialing;
+    this.dialing = false;
     trace.requestSentAt = trace.dnsAt = trace.connectAt = trace.tlsAt = -1;
     this.#host.pipelined++;
     if (trace.mask & TRACE_POOL) {
-      const behind = [...conn.callsInFlight];
+      const behind = conn.callsInFlight;
       trace.emit({
         type: "pool-assigned",
         reused: true,
         served: conn.served,
         idleMs: null,
-        dialLeft: false,
+        dialLeft,
         behind,
         info: () => conn.info,
       });

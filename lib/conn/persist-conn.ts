@@ -186,7 +186,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   }
 
   #writeLine(): void {
-    if (this.#lineAsked) return;
+    if (this.#lineAsked || this.#line.unwritten === 0) return;
     this.#lineAsked = true;
     void SOON.then(this.#nowWriteLine);
   }
@@ -253,10 +253,10 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     exchange.trace.requestSentAt = now;
     if (exchange.trace.mask & TRACE_CONN)
       exchange.trace.emit({ type: "request-sent", bytes: exchange.bytesSubmitted }, now);
+    if (this.#line.size > 0) this.#writeLine(); // others may have come while it was written
     if (exchange !== this.#current) return; // its turn is to come, and with it its time
     if (this.#responseComplete) this.#settle(exchange, null);
     else this.#readLoop.requestWritten(exchange, now);
-    if (this.#line.size > 0) this.#writeLine();
   }
 
   #broke(error: Error): void {
@@ -354,7 +354,11 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     before.release();
     exchange.served = this.#served;
     this.#exchanges.push(exchange);
-    if (exchange.trace.requestSentAt >= 0) this.#readLoop.requestWritten(exchange, this.clock.now());
+    if (!exchange.writeBegun) {
+      // It has come while the last write was outstanding: nothing is in front of it now, and it goes out as any other.
+      this.#writeLoop.recycle();
+      this.#writes.push(exchange);
+    } else if (exchange.trace.requestSentAt >= 0) this.#readLoop.requestWritten(exchange, this.clock.now());
     else this.#writeLoop.turnOf(exchange);
     this.#owner.connNext(this, exchange);
     before.end();

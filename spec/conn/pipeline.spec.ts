@@ -229,6 +229,35 @@ describe("PersistConn.follow()", () => {
     expect(conn.log).toEqual(["next", "next", "idle"]);
   });
 
+  test("writes what came while the last write was outstanding, whoever is in front", async () => {
+    const conn = await proven({ window: 60 });
+    conn.roundTrip(at("/a"));
+    await conn.settle();
+    conn.peer.pause();
+    conn.follow(at(`/${"b".repeat(200)}`));
+    await Promise.resolve();
+    conn.follow(at("/c"));
+    await conn.settle();
+    expect(conn.takeWritten()).not.toContain("GET /c");
+    conn.peer.resume();
+    await conn.settle();
+    expect(conn.takeWritten()).toContain("GET /c");
+  });
+
+  test("one whose turn comes before it was written goes out as any other", async () => {
+    const { conn, sent } = await carrying("/a");
+    conn.peer.write(answer("1"));
+    const b = conn.follow(at("/b")); // the answer is delivered before the line is written
+    conn.follow(at("/c"));
+    await conn.settle();
+    expect(conn.log).toEqual(["next"]);
+    expect(pathsIn(conn.takeWritten())).toEqual(["/b", "/c"]);
+    conn.reply(answer("2") + answer("3"));
+    await conn.settle();
+    expect([await sent[0]?.response?.text(), await b.response?.text()]).toEqual(["1", "2"]);
+    expect(conn.log).toEqual(["next", "next", "idle"]);
+  });
+
   test("traces each request as if it were alone", async () => {
     const { conn, sent } = await carrying("/a", "/b");
     conn.reply(answer("1") + answer("2"));
