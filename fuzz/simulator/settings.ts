@@ -95,12 +95,17 @@ export function drawSettings(world: World, seed: number, requests: number): Sett
     streams: proxy === "tunnels" || (!secured && world.oneIn(6)),
     timeout: calm ? chance.pick([0, 60_000]) : chance.pick([6_000, 6_000, 2_000, 250]),
     largePercent: chance.pick([1, 1, 1, 20]),
-    window: chance.pick([64 * 1024, 64 * 1024, 4 * 1024, 700]),
+    // Heads in a line have to wait for each other where the window is smaller than one.
+    window: windowOf(chance.pick([64 * 1024, 64 * 1024, 4 * 1024, 700]), pipelining > 1 && aside.below(3) === 0),
     sliceMax: chance.pick([0, 0, 0, 0, 1, 20, 200, 1460]),
     secured,
     ending: chance.pick(["close", "close", "close", "close", "close-early", "destroy-early"]),
     dials: new Set(),
   };
+}
+
+function windowOf(drawn: number, tiny: boolean): number {
+  return tiny ? 100 : drawn;
 }
 
 /** Where there is no limit, every request has a connection of its own. */

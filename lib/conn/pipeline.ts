@@ -11,7 +11,8 @@
  *   its answer is complete, the next has its turn: before the caller of the first can learn of the end, and within the
  *   round that brought the bytes, whose rest is the next answer. A slow reader of one answer so holds all behind it.
  * - From the front on, those that were written come first, then those that were not. The write loop takes all of these at
- *   once when it has nothing outstanding, and writes them as one piece: refused at once, none was written.
+ *   once when it has nothing outstanding, and writes them as one piece: refused at once, none was written. One whose turn
+ *   comes before that has nothing in front of it, and is written as any other request.
  * - Time limits of an exchange run from its turn on. What an answer in front takes is no fault of the server's towards the
  *   one behind, and there is one deadline for each half. The total time of a call always runs.
  * - A caller leaves (abort). Not written: it is taken out, and nobody notices. Written, somewhere behind: its answer is
