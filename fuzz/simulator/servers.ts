@@ -266,7 +266,9 @@ async function misbehave(parts: Parts, link: Link, record: CallRecord, request: 
   if (name === "extension-flood") record.answer = { status: 200, body: Buffer.alloc(0), framing: "endless" };
   if (world.oneIn(12)) {
     record.answer = { status: 200, body: Buffer.alloc(0), framing: "endless" };
-    await endlessBody(world.chance.pick(["length", "chunked", "close"]), 20)(request, conn);
+    const framing = world.chance.pick(["length", "chunked", "close"] as const);
+    link.saidClose ||= framing === "close";
+    await endlessBody(framing, 20)(request, conn);
     return;
   }
   await make(world, init, record)(request, conn);
