@@ -5,15 +5,20 @@
  */
 
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { Client, ConnectionClosedError, type Response, type TraceEvent, Transport } from "../../lib/index.ts";
+import { CertificateAuthority } from "../support/certs.ts";
 import { checkLeaks } from "../support/leak-check.ts";
 import { until } from "../support/loop.ts";
 import { type PeerConn, type PeerOptions, type ScriptedPeer, scriptedPeer } from "../support/scripted-peer.ts";
 
 checkLeaks();
+
+const authority = new CertificateAuthority();
+const leaf = authority.issue({ names: ["IP:127.0.0.1"] });
 
 const answer = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
@@ -55,48 +60,53 @@ const errorOf = async (call: Promise<Response> | undefined): Promise<ConnectionC
 };
 
 describe("pipelining", () => {
-  test("many callers share few connections, and each gets its own answer from node:http", async () => {
-    let most = 0;
-    const server = createServer((request, response) => {
-      request.resume();
-      response.end(`${request.method} ${request.url}`);
-    });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const transport = new Transport({
-      maxConnsPerHost: 2,
-      pipelining: 8,
-      trace: (event) => {
-        if (event.type === "pool-assigned") most = Math.max(most, event.behind?.length ?? 0);
-      },
-    });
-    const client = new Client({ transport });
-    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    try {
-      await Promise.all(
-        Array.from({ length: 24 }, async (_, worker) => {
-          for (let i = 0; i < 20; i++) {
-            const method = worker === 0 ? "POST" : worker === 1 ? "HEAD" : "GET";
-            const response = await client.request(
-              method,
-              `${base}/${worker}/${i}`,
-              method === "POST" ? { body: "x" } : {},
-            );
-            expect(await response.text()).toBe(method === "HEAD" ? "" : `${method} /${worker}/${i}`);
-          }
-        }),
-      );
-      const { dialed, pipelined, busy, idle } = transport.stats();
-      expect({ dialed, busy, idle }).toEqual({ dialed: 2, busy: 0, idle: 2 });
-      expect(pipelined).toBeGreaterThan(0);
-      expect(most).toBeGreaterThan(0);
-      expect(most).toBeLessThan(8);
-    } finally {
-      await transport.close();
-      server.closeAllConnections();
-      server.close();
-    }
-  });
+  test.each(["http", "https"])(
+    "many callers share few connections, and each gets its own answer from node:%s",
+    async (scheme) => {
+      let most = 0;
+      const answers: RequestListener = (request, response) => {
+        request.resume();
+        response.end(`${request.method} ${request.url}`);
+      };
+      const server = scheme === "http" ? createServer(answers) : createTlsServer(leaf, answers);
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const transport = new Transport({
+        maxConnsPerHost: 2,
+        pipelining: 8,
+        tls: { ca: authority.cert },
+        trace: (event) => {
+          if (event.type === "pool-assigned") most = Math.max(most, event.behind?.length ?? 0);
+        },
+      });
+      const client = new Client({ transport });
+      const base = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      try {
+        await Promise.all(
+          Array.from({ length: 24 }, async (_, worker) => {
+            for (let i = 0; i < 20; i++) {
+              const method = worker === 0 ? "POST" : worker === 1 ? "HEAD" : "GET";
+              const response = await client.request(
+                method,
+                `${base}/${worker}/${i}`,
+                method === "POST" ? { body: "x" } : {},
+              );
+              expect(await response.text()).toBe(method === "HEAD" ? "" : `${method} /${worker}/${i}`);
+            }
+          }),
+        );
+        const { dialed, pipelined, busy, idle } = transport.stats();
+        expect({ dialed, busy, idle }).toEqual({ dialed: 2, busy: 0, idle: 2 });
+        expect(pipelined).toBeGreaterThan(0);
+        expect(most).toBeGreaterThan(0);
+        expect(most).toBeLessThan(8);
+      } finally {
+        await transport.close();
+        server.closeAllConnections();
+        server.close();
+      }
+    },
+  );
 
   test("is off by default, and with 0 or 1", async () => {
     for (const pipelining of [undefined, 0, 1]) {
