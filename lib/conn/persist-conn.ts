@@ -188,17 +188,15 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   #writeLine(): void {
     if (this.#lineAsked || this.#line.unwritten === 0) return;
     this.#lineAsked = true;
-    void SOON.then(this.#nowWriteLine);
+    void SOON.then(() => {
+      this.#lineAsked = false;
+      try {
+        if (this.#writeLoop.state === "done") this.#writeLoop.follow(this.#line);
+      } catch (error) {
+        this.broken(error);
+      }
+    });
   }
-
-  readonly #nowWriteLine = (): void => {
-    this.#lineAsked = false;
-    try {
-      if (this.#writeLoop.state === "done") this.#writeLoop.follow(this.#line);
-    } catch (error) {
-      this.broken(error);
-    }
-  };
 
   /**
    * Ends this exchange with `error`, and the connection too, unless the answers to others are still to come: then it goes
