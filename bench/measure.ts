@@ -213,6 +213,8 @@ export function makeTarget(scenario: Scenario, setting: Setting, spareIndex: num
     closes: ask === "close",
     resumes: ask === "close" && !scenario.noTickets,
     workers,
+    connections: scenario.connections,
+    pipelining: scenario.pipelining,
     limited: false,
     keepsIdle: false,
     persistconn: setting.persistconn,

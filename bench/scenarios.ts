@@ -26,6 +26,9 @@ export interface Scenario {
   /** TLS without tickets from the server: each handshake is a whole one. */
   readonly noTickets: boolean;
   readonly workers: number;
+  /** Connections at most; 0: as many as workers. And requests in flight on each: above 1 they are pipelined. */
+  readonly connections: number;
+  readonly pipelining: number;
   readonly contestants: readonly ContestantName[];
 }
 
@@ -74,6 +77,8 @@ const get: Omit<Scenario, "name" | "title" | "groups" | "responseBytes"> = {
   extra: "none",
   noTickets: false,
   workers: 1,
+  connections: 0,
+  pipelining: 1,
   contestants: CORE,
 };
 const post = { ...get, method: "POST", responseBytes: 0 } as const;
@@ -303,6 +308,20 @@ export const SCENARIOS: readonly Scenario[] = [
     ask: "redirect",
     contestants: without(CONTESTANTS, "undici-dispatch", "undici8-request", "node-http"),
   },
+  // few connections for many workers, and several requests on each
+  ...[1, 10].map(
+    (pipelining): Scenario => ({
+      ...get,
+      ...x64,
+      name: `get-2kib-x64-${pipelining === 1 ? "on-8" : "pipelined"}`,
+      title: `GET 2 KiB over 8 connections, ${pipelining === 1 ? "one request on each" : "up to 10 requests pipelined on each"}`,
+      groups: ["extras"],
+      responseBytes: 2 * KIB,
+      connections: 8,
+      pipelining,
+      contestants: ["persistconn", "undici-request", "undici-dispatch"],
+    }),
+  ),
   {
     ...get,
     ...x64,

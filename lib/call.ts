@@ -11,6 +11,7 @@ import { AsyncResource } from "node:async_hooks";
 import { onAbort } from "./abort.ts";
 import type { Clock, Deadline } from "./clock.ts";
 import { Exchange, type ExchangeCaller } from "./conn/exchange.ts";
+import { pipelines } from "./conn/pipeline.ts";
 import {
   type CloseReason,
   ConnectionClosedError,
@@ -68,6 +69,8 @@ export interface CallHost {
   readonly closed: TransportClosedError | null;
   calls: number;
   retries: number;
+  /** Requests that were sent behind others. */
+  pipelined: number;
 }
 
 let lastCallId = 0;
@@ -264,6 +267,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
   ask(): void {
     const want = new WantConn<Held, DialOwner>(this.way.key, this, this);
     this.#want = want;
+    if (this.#host.options.pipelining > 1) want.canFollow = pipelines(this.#request.method, this.#head as WritableHead); // written by start()
     this.#host.pool.get(want);
     this.#watchPoolWait(want);
   }
@@ -399,6 +403,50 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
     }
     if (this.#isOver) return this.#host.pool.put(slot, null); // as it came
     lease.conn.conduit.ref();
+    const exchange = this.#exchangeOn(lease);
+    lease.exchange = exchange;
+    lease.conn.roundTrip(exchange);
+    if (this.#host.options.pipelining > 1) this.#host.pool.hasRoom(slot);
+  }
+
+  /** The pool has a place behind the exchange of another call: it is written with the next microtask. */
+  follows(slot: Slot<Held>): void {
+    this.ownsSlot();
+    const { trace } = this;
+    const lease = slot.conn as Lease; // the pool has asked it whether it takes one
+    this.#state = "between";
+    trace.attempt++;
+    trace.assignedAt = this.#host.clock.now();
+    const { conn } = lease;
+    trace.connection = conn.id;
+    if (this.way.negotiated && this.#host.options.keepAlive) this.#host.shared.plain(this.way.key, this);
+    const dialLeft = this.dialing;
+    this.dialing = false;
+    trace.requestSentAt = trace.dnsAt = trace.connectAt = trace.tlsAt = -1;
+    this.#host.pipelined++;
+    if (trace.mask & TRACE_POOL) {
+      const behind = conn.callsInFlight;
+      trace.emit({
+        type: "pool-assigned",
+        reused: true,
+        served: conn.served,
+        idleMs: null,
+        dialLeft,
+        behind,
+        info: () => conn.info,
+      });
+    }
+    if (this.#isOver) return;
+    if (isClosed(slot)) {
+      // The listener has ended it: nothing was sent on it.
+      this.#state = "waiting";
+      return this.#host.pool.retry(this.#want as WantConn<Held, DialOwner>, slot); // it was given through its wait
+    }
+    conn.conduit.ref();
+    conn.follow(this.#exchangeOn(lease));
+  }
+
+  #exchangeOn(lease: Lease): Exchange {
     const body = this.#body ?? this.#reopened();
     this.#body = null;
     const { trailers } = this.#request;
@@ -409,7 +457,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
       limits: this.#limits,
       requireFraming: this.#host.options.requireFraming,
       decompressRatioMax: this.#host.options.maxDecompressRatio,
-      trace,
+      trace: this.trace,
       onInformation: this.#call.onInformation === undefined ? null : (head) => this.#inform(head),
       trailers: trailers === null ? null : () => this.inContext(() => trailers.collect()),
       caller: this,
@@ -417,8 +465,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
     this.#state = "sent";
     this.#lease = lease;
     this.#exchange = exchange;
-    lease.exchange = exchange;
-    lease.conn.roundTrip(exchange);
+    return exchange;
   }
 
   // ---- on a connection that others use too
@@ -535,13 +582,17 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
 
   failed(error: unknown, exchange: Exchange): void {
     const { pool } = this.#host;
-    const slot = (this.#lease as Lease).slot; // an exchange is on a lease
+    const { slot, conn } = this.#lease as Lease; // an exchange is on a lease
+    const lost = error instanceof ConnectionClosedError ? error : null;
+    const behind = lost?.behind === true;
     const asked = shouldRetry({
       cancelled: this.#cancelled,
       reused: exchange.reused,
       nothingWritten: exchange.nothingWritten,
       bytesRead: exchange.bytesRead,
-      connectionLost: error instanceof ConnectionClosedError,
+      connectionLost: lost !== null,
+      unprocessed: lost?.unprocessed === true,
+      behind,
       regenerable: this.#request.body?.regenerable ?? true,
       replayable: this.#request.replayable,
       replay: this.#host.options.replay,
@@ -552,21 +603,29 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
     if (this.trace.mask & TRACE_CALL && !this.#cancelled) {
       this.trace.emit({ type: decision.retry ? "retry" : "retry-refused", reason: decision.reason, error });
     }
+    if (conn.closeReason === null) {
+      if (!this.#isOver) this.#finish(error); // the connection goes on for others, and so does its slot
+      return;
+    }
     if (this.#isOver) return pool.remove(slot);
     if (!decision.retry) {
       pool.remove(slot);
       return this.#finish(error);
     }
     this.#host.retries++;
-    // At most the connections that were idle at the first failure are tried; then one dial, made for this request.
-    this.#retriesLeft ??= pool.stateOf(this.way.key).idle;
-    this.#exhausted = this.#retriesLeft-- <= 0;
+    // At most the connections that were idle at the first failure are tried; then one dial, made for this request. One
+    // that was lost for what stood in front of it has tried none; but it stands behind no other again.
+    if (!behind) {
+      this.#retriesLeft ??= pool.stateOf(this.way.key).idle;
+      this.#exhausted = this.#retriesLeft-- <= 0;
+    }
     this.#lease = null;
     this.#exchange = null;
     this.#tracePoolWait(true);
     if (this.#isOver) return pool.remove(slot);
     this.#state = "waiting";
     const want = this.#want as WantConn<Held, DialOwner>; // there was an attempt, so there was a wait
+    want.canFollow = false; // RFC 9112 §9.3.2: not at once
     pool.retry(want, slot, this.#exhausted);
     this.#watchPoolWait(want);
   }

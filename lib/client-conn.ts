@@ -172,6 +172,7 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
   readonly peer: string;
   calls = 0;
   retries = 0;
+  pipelined = 0;
   error: Error | null = null;
   readonly #host: ClientConnHost;
   readonly #only: Way;
@@ -188,7 +189,7 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
   constructor(host: ClientConnHost, way: Way, changed: () => void) {
     this.#host = host;
     this.clock = host.clock;
-    this.options = { ...host.options, maxConnsPerHost: 1, idleConnTimeout: 0 };
+    this.options = { ...host.options, maxConnsPerHost: 1, idleConnTimeout: 0, pipelining: 1 };
     this.tracer = host.tracer;
     this.way = way;
     this.#only = { ...way, plain: null };
@@ -396,10 +397,11 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
     this.pool.expire(lease.slot);
   }
 
-  leaseClosed(lease: Lease, reason: CloseReason): void {
+  leaseHasRoom(): void {}
+
+  leaseClosed(lease: Lease, reason: CloseReason, unsettled: boolean): void {
     this.#lost(reason);
-    const { exchange } = lease;
-    if (exchange === null || exchange.settled) this.pool.remove(lease.slot); // else its call decides
+    if (!unsettled) this.pool.remove(lease.slot); // else its call decides
   }
 
   leaseHandedOver(lease: Lease): void {

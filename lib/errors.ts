@@ -38,6 +38,12 @@ export interface ErrorFacts {
    * `nextProtocols` says so (HTTP/2: REFUSED_STREAM, GOAWAY, RFC 9113 §8.7), and then any request may go again.
    */
   unprocessed?: boolean;
+  /**
+   * True where the request stood behind others on its connection (option pipelining), which ended before its turn to be
+   * answered. `bytesSubmitted` says whether it was written; `unprocessed`, that the answer in front of it said close, behind
+   * which a server processes nothing (RFC 9112 §9.6).
+   */
+  behind?: boolean;
 }
 
 /** The phases of one exchange, as they stand in errors, time-outs and traces. */
@@ -66,6 +72,7 @@ const FACT_NAMES = [
   "bytesRead",
   "safeToRetry",
   "unprocessed",
+  "behind",
 ] as const satisfies readonly (keyof ErrorFacts)[];
 type FactName = (typeof FACT_NAMES)[number];
 
@@ -83,6 +90,7 @@ export abstract class HttpError extends Error {
   declare bytesRead?: number;
   declare safeToRetry?: boolean;
   declare unprocessed?: boolean;
+  declare behind?: boolean;
 
   constructor(message: string, facts: ErrorFacts = {}) {
     super(message, "cause" in facts ? { cause: facts.cause } : undefined);

@@ -1,5 +1,5 @@
 /**
- * A connection on loan from the pool or in it, and what is kept beside it: its slot, and the last exchange it was given.
+ * A connection on loan from the pool or in it, and what is kept beside it: its slot, and the exchange in flight.
  *
  * Owns:  its PersistConn. Lives from the end of a dial until the connection is closed.
  * Never: decides: the pool says when it is idle, the call when its exchange may go again.
@@ -35,7 +35,10 @@ export interface LeaseHost {
   /** It serves no other exchange, and its slot is free. */
   leaseHandedOver(lease: Lease, handover: Handover): void;
   leaseHandoverClosed(lease: Lease, handover: Handover): void;
-  leaseClosed(lease: Lease, reason: CloseReason): void;
+  /** One of its exchanges is over, and the next has its turn: another may be written behind them. */
+  leaseHasRoom(lease: Lease): void;
+  /** @param unsettled the call of one of its exchanges is about to hear of it, and decides what becomes of the slot */
+  leaseClosed(lease: Lease, reason: CloseReason, unsettled: boolean): void;
   leaseUnread(exchange: Exchange, error: TimeoutError): void;
 }
 
@@ -107,8 +110,12 @@ export class Lease implements ConnOwner, Held {
     if (trace !== undefined && trace.mask & TRACE_POOL)
       trace.emit({ type: "connection-returned", refused: this.conn.closeReason });
   }
-  connClosed(_conn: PersistConn, reason: CloseReason): void {
-    this.#host.leaseClosed(this, reason);
+  connNext(_conn: PersistConn, exchange: Exchange): void {
+    this.exchange = exchange;
+    this.#host.leaseHasRoom(this);
+  }
+  connClosed(_conn: PersistConn, reason: CloseReason, unsettled: boolean): void {
+    this.#host.leaseClosed(this, reason, unsettled);
   }
   connHandedOver(_conn: PersistConn, handover: Handover): void {
     this.#host.leaseHandedOver(this, handover);

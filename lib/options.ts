@@ -24,6 +24,13 @@ export interface TransportOptions extends CallTimeLimits {
   tlsHandshakeTimeout?: number;
   /** Dials, live and idle connections of one key at most. Default 0: no limit, as Go. */
   maxConnsPerHost?: number;
+  /**
+   * Requests in flight on one connection at most (RFC 9112 §9.3.2). Default 1: none is sent before the last one is answered.
+   * Above 1, where `maxConnsPerHost` leaves no other place, a GET, HEAD or OPTIONS without a body goes out behind others of
+   * that kind, and gets its answer after theirs. `replay` says whether it goes again when theirs end the connection, or fails.
+   * ConnectionClosedError, whose `behind` is true.
+   */
+  pipelining?: number;
   /** Idle connections of one key at most. Default 256; Go's 2 closes what it will need again. */
   maxIdleConnsPerHost?: number;
   /** Idle connections of all keys at most: the least recently used goes first. Default 1,024. */
@@ -161,6 +168,7 @@ export const KINDS: Readonly<Record<keyof TransportOptions, Kind>> = {
   dialTimeout: "duration",
   tlsHandshakeTimeout: "duration",
   maxConnsPerHost: "count",
+  pipelining: "count",
   maxIdleConnsPerHost: "count",
   maxIdleConns: "count",
   idleConnTimeout: "duration",
@@ -261,6 +269,7 @@ export const DEFAULTS: ResolvedOptions = {
   dialTimeout: 10_000,
   tlsHandshakeTimeout: 10_000,
   maxConnsPerHost: 0,
+  pipelining: 1,
   maxIdleConnsPerHost: 256,
   maxIdleConns: 1024,
   idleConnTimeout: 90_000,

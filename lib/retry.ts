@@ -6,7 +6,8 @@
  * option.
  *
  * It cannot loop: it says yes only for a connection that was reused, the transport counts those down from the idle
- * connections of the key at the first failure, and then asks for a fresh dial, which is never retried.
+ * connections of the key at the first failure, and then asks for a fresh dial, which is never retried. What was lost behind
+ * another request is not counted, and is not sent behind one again.
  */
 
 /** The facts of an attempt that failed. */
@@ -17,8 +18,10 @@ export interface FailedAttempt {
   readonly reused: boolean;
   /** No byte of this request was handed to the kernel. */
   readonly nothingWritten: boolean;
-  /** The peer has said that it did not look at the request (RFC 9113 §8.7). */
+  /** The peer has said that it did not look at the request (RFC 9113 §8.7, RFC 9112 §9.6). */
   readonly unprocessed?: boolean;
+  /** It was given a connection behind other requests, whose end took the connection before its turn to be answered. */
+  readonly behind?: boolean;
   /** Bytes of a response that came. */
   readonly bytesRead: number;
   /** The connection ended or broke; false for a time limit, a broken protocol or a body's own error. */
@@ -57,6 +60,13 @@ export function shouldRetry(a: FailedAttempt): RetryDecision {
     if (!a.regenerable) return no("the body cannot be made again");
     // As good as nothing written, whatever the method and however new the connection.
     return yes("the peer has not processed it");
+  }
+  if (a.behind === true) {
+    // No fault of this request's, and no last try of it: the transport sends it behind no other again, so this is said once.
+    if (a.nothingWritten) return yes("nothing was written");
+    if (a.replay !== "replayable") return no("bytes were written, behind another request");
+    // Whatever is pipelined is idempotent, and no answer can have come (RFC 9112 §9.3.2).
+    return yes("it was written behind another request, whose end closed the connection");
   }
   // A connection made for this request and lost at once says something about the server, not about a stale pool.
   if (!a.reused) return no("the connection was dialed for this request");

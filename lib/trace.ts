@@ -96,6 +96,8 @@ export type TraceDetail =
       readonly info: () => ConnectionInfo;
       /** A dial had begun for this call, and goes on without it. */
       readonly dialLeft: boolean;
+      /** It is written behind these calls' requests, whose answers come first (option pipelining); absent where behind none. */
+      readonly behind?: readonly number[];
     }
   /** It went into the pool: for `keepMs` at most (0: for ever), after so many exchanges. */
   | { readonly type: "connection-idle"; readonly served: number; readonly keepMs: number }

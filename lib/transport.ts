@@ -71,6 +71,8 @@ export interface TransportStats {
   readonly dialsFailed: number;
   readonly calls: number;
   readonly retries: number;
+  /** Requests that were sent behind another on its connection (option pipelining). */
+  readonly pipelined: number;
   /** Ages at which servers close idle connections, as far as was learned (option learnIdleTimeout). */
   readonly learnedIdle: readonly LearnedIdle[];
   /** Connections closed, by reason. */
@@ -231,6 +233,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
   closed: TransportClosedError | null = null;
   calls = 0;
   retries = 0;
+  pipelined = 0;
   #dialed = 0;
   #dialsFailed = 0;
   readonly #closes: Partial<Record<CloseReason, number>> = {};
@@ -268,6 +271,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
           trace.emit({ type: "connection-passed-over", id, idleMs, closesAfterMs });
         },
         close: (lease, _slot, reason) => lease.close(reason),
+        takesFollower: (held) => held instanceof Lease && held.conn.takesFollower(options.pipelining),
       },
       { lessons: this.#lessons },
     );
@@ -413,13 +417,16 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
     this.pool.expire(lease.slot);
   }
 
-  leaseClosed(lease: Lease, reason: CloseReason): void {
+  leaseHasRoom(lease: Lease): void {
+    this.pool.hasRoom(lease.slot);
+  }
+
+  leaseClosed(lease: Lease, reason: CloseReason, unsettled: boolean): void {
     this.#leases.delete(lease);
     this.#closes[reason] = (this.#closes[reason] ?? 0) + 1;
-    const exchange = lease.exchange;
-    const unsettled = exchange !== null && !exchange.settled;
     // One that had an exchange has told it on the trace of that.
-    if (exchange === null && this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason });
+    if (lease.exchange === null && this.tracer.mask & TRACE_CONN)
+      this.emit(lease, { type: "connection-closed", reason });
     if (this.#dials.has(lease.slot)) return; // the slot is still its dial's
     this.#learn(lease, reason);
     // An exchange that is about to fail may go again, and then the slot is its own: its call decides.
@@ -541,7 +548,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
   stats(): TransportStats {
     const { dialing, busy, idle, waiting } = this.pool.stats();
     const riders = this.shared.allWaiting;
-    const { calls, retries } = this;
+    const { calls, retries, pipelined } = this;
     const closed = { ...this.#closes };
     return {
       dialing,
@@ -554,6 +561,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
       dialsFailed: this.#dialsFailed,
       calls,
       retries,
+      pipelined,
       closed,
     };
   }

@@ -61,6 +61,26 @@ const table: [name: string, facts: Partial<FailedAttempt>, retry: boolean, reaso
     "it was refused too often",
   ],
   ["not processed, cancelled", { unprocessed: true, cancelled: true }, false, "the call was cancelled"],
+  ["behind another request, not written", { behind: true }, true, "nothing was written"],
+  [
+    "behind another request, written",
+    { ...written, behind: true },
+    false,
+    "bytes were written, behind another request",
+  ],
+  [
+    "behind another request, written, option on (RFC 9112 §9.3.2)",
+    { ...go, behind: true },
+    true,
+    "it was written behind another request, whose end closed the connection",
+  ],
+  [
+    "behind another request, whose answer said close (RFC 9112 §9.6)",
+    { ...written, behind: true, unprocessed: true },
+    true,
+    "the peer has not processed it",
+  ],
+  ["behind another request, cancelled", { ...go, behind: true, cancelled: true }, false, "the call was cancelled"],
   ["bytes written", written, false, "bytes were written"],
   ["bytes written, replayable, option off", { ...written, replayable: true }, false, "bytes were written"],
   [

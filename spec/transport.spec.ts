@@ -177,6 +177,7 @@ describe("stats() and inspect", () => {
       dialsFailed: 0,
       calls: 0,
       retries: 0,
+      pipelined: 0,
       closed: {},
     });
     const calls = [1, 2, 3].map(() => peer.client.get(peer.url()));

@@ -25,6 +25,7 @@ export function makeTransport({ Transport, unixDialer }: Ours, target: Target) {
   return new Transport({
     ...kept,
     ...(target.limited ? { maxConnsPerHost: target.workers, poolTimeout: 600_000 } : {}),
+    ...(target.connections > 0 ? { maxConnsPerHost: target.connections, pipelining: target.pipelining } : {}),
     ...(target.socketPath === "" ? {} : { dial: unixDialer(target.socketPath) }),
     ...(target.extra === "timeouts" ? TIMEOUTS : {}),
     // Every group of events, and a listener that does nothing with them.

@@ -51,7 +51,8 @@ export interface Undici {
 
 export function makePool({ Pool }: Undici, target: Target): Dispatcher {
   return new Pool(new URL(target.url).origin, {
-    connections: target.workers,
+    connections: target.connections > 0 ? target.connections : target.workers,
+    pipelining: target.pipelining,
     ...(target.keepsIdle ? { keepAliveTimeout: 600_000, keepAliveMaxTimeout: 600_000 } : {}),
     ...(target.socketPath === "" ? {} : { socketPath: target.socketPath }),
     ...(target.extra === "timeouts" ? { connect: { timeout: LIMIT_MS } } : {}),

@@ -37,6 +37,10 @@ export interface Target {
   readonly workers: number;
   /** Ours is told not to open more connections than workers either; the others always are. */
   readonly limited: boolean;
+  /** Connections at most; 0: as many as workers. */
+  readonly connections: number;
+  /** Requests in flight on one connection at most. */
+  readonly pipelining: number;
   /** Idle connections are kept for ten minutes by whoever would close them before. */
   readonly keepsIdle: boolean;
   /** file: URL of our built entry point. */

@@ -254,7 +254,9 @@ export class Callers {
     if (record.trouble === "short" || record.trouble === "long") {
       if (error.code === "ERR_HTTP_LOCAL_PROTOCOL") return;
     }
-    if (this.#settings.proxy === "tunnels" && this.#settings.faultEvery > 0 && record.links.length === 0) {
+    // One that was lost behind another, whose peer did nothing wrong, may find no tunnel when it goes again.
+    const noConnection = record.links.length === 0 || (error.attempt ?? 0) > record.links.length;
+    if (this.#settings.proxy === "tunnels" && this.#settings.faultEvery > 0 && noConnection) {
       if (TUNNEL_CODES.has(error.code)) return;
     }
     const faults = record.links.map((link) => link.fault).filter((fault) => fault !== null);
@@ -274,6 +276,12 @@ export class Callers {
       }
       case "ERR_HTTP_REMOTE_PROTOCOL":
         if (this.#settings.transport.requireFraming && record.answer?.framing === "close") return;
+        return unexplained("its peers did nothing wrong");
+      case "ERR_HTTP_CONNECTION_CLOSED":
+        // Lost for what stood in front of it: it may go again where replay allows it, or nobody has looked at it.
+        if (error.behind === true && this.#settings.transport.replay !== "replayable") {
+          if (error.unprocessed !== true && (error.bytesSubmitted ?? 0) > 0) return;
+        }
         return unexplained("its peers did nothing wrong");
       default:
         unexplained("its peers did nothing wrong");

@@ -18,7 +18,7 @@ export const RULES = {
     "A server gets every request as it was sent: method, and every byte of its body, or a connection that ends.",
   "written-once": "Nothing is sent again after a byte of it was written, unless the rule of replaying allows it.",
   "one-exchange":
-    "A connection serves one exchange at a time: no request begins before the answer of the last is over.",
+    "No request begins before the answer of the last is over; or no more than pipelining allows, and none but GET and HEAD.",
   "asked-for": "No request is written to a connection that has brought a byte that nobody asked for, or has ended.",
   "one-place": "A connection is in exactly one place: dialing, idle, busy or closed; and once closed, it stays so.",
   "open-counted": "Connections that the pool counts are those that are open, and dials those that are under way.",
@@ -133,7 +133,8 @@ export class Invariants {
         if (call !== null) this.#waits(call, event.key, event.attempt > 0);
         break;
       case "pool-assigned":
-        if (call !== null && connection !== null) this.#assigned(call, connection, event.reused, record);
+        if (call !== null && connection !== null)
+          this.#assigned(call, connection, event.reused, record, event.behind !== undefined);
         break;
       case "connection-idle":
         if (connection !== null) this.#idle(connection);
@@ -143,13 +144,17 @@ export class Invariants {
         if (record !== null) record.wireOver = true;
         break;
       case "request-sent":
-        if (record !== null) record.sentAt = this.#world.now;
+        if (record !== null) record.sentAt = this.#world.now; // whose turn it is not yet, has that set anew then
+        break;
+      case "first-byte":
+        if (record !== null) record.gotBytes = true;
         break;
       case "head":
         if (record !== null) record.headAt = this.#world.now;
         break;
       case "end":
         if (record !== null) record.wireOver = true;
+        if (this.#pipelining > 1 && connection !== null) this.#answered(connection, record, event.bytes);
         break;
       case "retry":
         if (record !== null) {
@@ -208,7 +213,7 @@ export class Invariants {
     this.#idleSince.set(id, this.#world.now);
     const link = this.#byConnection.get(id);
     if (link === undefined) return;
-    link.near.exchange = null;
+    link.near.inFlight.length = 0;
     if (link.near.paused) this.violate("watched-idle", `${link.name} is idle and paused`);
   }
 
@@ -249,9 +254,10 @@ export class Invariants {
     return queue.splice(index, 1)[0]!; // it was just found
   }
 
-  #assigned(call: number, id: number, reused: boolean, record: CallRecord | null): void {
+  #assigned(call: number, id: number, reused: boolean, record: CallRecord | null, behind: boolean): void {
     const queue = this.#waiters.get(this.#keys.get(call) ?? "") ?? [];
-    if (reused) {
+    // Behind another goes the first who has nothing else to come: those with a dial of their own wait for that.
+    if (reused && !behind) {
       for (const { call: other, retry } of queue) {
         if (other === call) break;
         if (!retry) {
@@ -264,10 +270,28 @@ export class Invariants {
     else if (reused && this.#world.polls <= waiter.poll) {
       this.violate("polled-before-reuse", `${record?.name} got ${this.nameOf(id)} in the poll in which it asked`);
     }
-    this.#move(id, ["fresh", "idle"], "busy");
+    this.#move(id, behind ? ["busy"] : ["fresh", "idle"], "busy");
     const link = this.#byConnection.get(id);
     if (link === undefined) return;
     if (record !== null) record.links.push(link);
+  }
+
+  get #pipelining(): number {
+    return this.#settings.transport.pipelining ?? 1;
+  }
+
+  /** Of those in flight on a connection the oldest has its answer: what comes is the next one's, and so is the time. */
+  #answered(id: number, record: CallRecord | null, bytes: number): void {
+    const link = this.#byConnection.get(id);
+    if (link === undefined) return;
+    const { near } = link;
+    const first = near.inFlight.shift();
+    // One whose caller has left is forgotten; its answer comes all the same.
+    if (record === null ? first?.failed !== true : first !== record)
+      this.violate("own-answer", `${record?.name} was answered in the place of ${first?.name}`);
+    near.exchangeFrom += bytes;
+    const [next] = near.inFlight;
+    if (next !== undefined && next.sentAt !== null) next.sentAt = this.#world.now;
   }
 
   // ---- at the conduits
@@ -275,11 +299,11 @@ export class Invariants {
   /** A request begins on a connection. */
   wrote(link: Link, record: CallRecord | null, accepted: boolean): void {
     const { near } = link;
-    if (near.exchange !== null) {
-      this.violate(
-        "one-exchange",
-        `${record?.name} was written to ${link.name} in the exchange of ${near.exchange.name}`,
-      );
+    const [first] = near.inFlight;
+    const all = record === null ? near.inFlight : [...near.inFlight, record];
+    if (first !== undefined && (all.length > this.#pipelining || all.some(({ replayable }) => !replayable))) {
+      const others = near.inFlight.map(({ name }) => name).join(", ");
+      this.violate("one-exchange", `${record?.name} was written to ${link.name} in the exchange of ${others}`);
     }
     if (near.tainted) {
       this.violate("asked-for", `${record?.name} was written to ${link.name}, which had brought bytes unasked`);
@@ -287,12 +311,14 @@ export class Invariants {
     if (near.sawEnd) this.violate("asked-for", `${record?.name} was written to ${link.name}, which had ended`);
     if (record === null) return this.violate("own-body", `a request that nobody made was written to ${link.name}`);
     near.requests++;
-    near.exchange = record;
-    near.exchangeFrom = near.delivered;
+    near.inFlight.push(record);
+    if (first === undefined) near.exchangeFrom = near.delivered;
     if (!accepted) return;
     if (record.writes > 0) {
       const replay = this.#settings.transport.replay === "replayable" && record.replayable && !record.gotBytes;
-      if (!replay)
+      // Behind an answer that said close nothing is processed.
+      const unseen = this.#pipelining > 1 && record.links.at(-2)?.saidClose === true && !record.gotBytes;
+      if (!replay && !unseen)
         this.violate("written-once", `${record.name} was written to ${link.name}, after ${record.writes} others`);
     }
     record.writes++;
@@ -310,9 +336,10 @@ export class Invariants {
       if (near.requests > unsolicited.answers) link.outOfStep = true;
       else near.tainted = true;
     }
-    const record = near.exchange;
-    if (record === null) return;
-    record.gotBytes = true;
+    const [record] = near.inFlight;
+    if (record === undefined) return;
+    // Not by the end of the answer before it, nor by what was never looked at.
+    if (this.#pipelining === 1 || (near.open && near.delivered > near.exchangeFrom)) record.gotBytes = true;
     const held = near.delivered - near.exchangeFrom - record.taken;
     const allowed = HELD_BYTES_MAX + 2 * (this.#settings.transport.maxResponseHeaderBytes ?? 0);
     if (near.open && held > allowed) {
@@ -408,10 +435,16 @@ export class Invariants {
       if (record.wireOver) continue;
       const drain = record.left ? DRAIN_MS_MAX : 0;
       if (record.timeout > 0) this.#due("total", record.startedAt, record.timeout, record.name, drain);
-      if (record.sentAt !== null && record.headAt === null) {
+      if (record.sentAt !== null && record.headAt === null && this.#hasItsTurn(record)) {
         this.#due("head", record.sentAt, transport.responseHeaderTimeout ?? 0, record.name);
       }
     }
+  }
+
+  /** Whether no other answer is to come first on its connection. */
+  #hasItsTurn(record: CallRecord): boolean {
+    const [first] = record.links.at(-1)?.near.inFlight ?? [];
+    return first === undefined || first === record;
   }
 
   #due(what: string, since: number, limit: number, name: string, grace = 0): void {

@@ -33,11 +33,13 @@ export function watchedDial(
       const told: ConduitWatcher = {
         data: (n) => world.log(`${name} gets ${n}`),
         taken: () => invariants.delivered(link),
-        wrote: (nonce, answer) => {
+        wrote: (nonces, answer) => {
           const said = answer instanceof Error ? answer.message : answer;
-          world.log(`${name} writes ${nonce === null ? "on" : `r${nonce}`}: ${said}`);
+          world.log(
+            `${name} writes ${nonces.length === 0 ? "on" : nonces.map((nonce) => `r${nonce}`).join(" ")}: ${said}`,
+          );
           invariants.unsent(link);
-          if (nonce !== null) invariants.wrote(link, callOf(nonce), !(answer instanceof Error));
+          for (const nonce of nonces) invariants.wrote(link, callOf(nonce), !(answer instanceof Error));
         },
         said: (what) => world.log(`${name} ${what}`),
       };

@@ -73,6 +73,8 @@ export class Link {
   outOfStep = false;
   /** The last answer lasts until the connection ends: whatever comes is a part of it. */
   untilClose = false;
+  /** The server has said close, and looks at nothing that comes behind. */
+  saidClose = false;
   /** The server is in the middle of an answer: bytes that it sent now would be in the middle of that. */
   answering = false;
   /** The first request of the connection asked a proxy for a tunnel, and is none of the callers'. */
@@ -106,8 +108,8 @@ export class WatchedConduit implements Conduit {
   requests = 0;
   /** It brought bytes when no request was waiting for any. */
   tainted = false;
-  /** The request that was written last, until the connection is idle again; and how much came before it. */
-  exchange: CallRecord | null = null;
+  /** The requests that were written, the oldest first, until each has its answer; and how much came before that of the first. */
+  readonly inFlight: CallRecord[] = [];
   exchangeFrom = 0;
 
   /** Deliveries that still come after a pause, as TLS has it; -1: the pause has come through. */
@@ -152,9 +154,9 @@ export class WatchedConduit implements Conduit {
 
   write(data: string | readonly (Uint8Array | string)[]): "ok" | "full" | Error {
     const first = typeof data === "string" ? data : data[0];
-    const nonce = first === undefined ? null : nonceOf(first);
+    const nonces = first === undefined ? [] : noncesOf(first);
     const answer = this.#inner.write(data);
-    this.#told.wrote(nonce, answer);
+    this.#told.wrote(nonces, answer);
     return answer;
   }
 
@@ -188,16 +190,28 @@ export interface ConduitWatcher {
   data(n: number): void;
   /** What came was dealt with. */
   taken(): void;
-  wrote(nonce: number | null, answer: "ok" | "full" | Error): void;
+  wrote(nonces: readonly number[], answer: "ok" | "full" | Error): void;
   said(what: string): void;
 }
 
-/** The number in a request line of a simulated request. */
-function nonceOf(start: string | Uint8Array): number | null {
+/** The numbers in the request lines of simulated requests: of one, or of those that were pipelined in one write. */
+function noncesOf(start: string | Uint8Array): number[] {
   const text =
     typeof start === "string"
       ? start
-      : Buffer.from(start.buffer, start.byteOffset, Math.min(80, start.length)).toString("latin1");
-  const found = /^[A-Z]+ (?:http:\/\/[a-z.]+)?\/r\/(\d+) HTTP/.exec(text);
-  return found === null ? null : Number(found[1]);
+      : Buffer.from(start.buffer, start.byteOffset, Math.min(HEADS_BYTES_MAX, start.length)).toString("latin1");
+  const nonces: number[] = [];
+  for (let at = 0; ; ) {
+    REQUEST_LINE.lastIndex = at;
+    const found = REQUEST_LINE.exec(text);
+    if (found === null) return nonces;
+    nonces.push(Number(found[1]));
+    const end = text.indexOf("\r\n\r\n", at);
+    if (end < 0) return nonces;
+    at = end + 4;
+  }
 }
+
+/** More than all heads take that go out in one write. */
+const HEADS_BYTES_MAX = 4_096;
+const REQUEST_LINE = /[A-Z]+ (?:http:\/\/[a-z.]+)?\/r\/(\d+) HTTP/y;

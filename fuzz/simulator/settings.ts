@@ -4,6 +4,7 @@
  */
 
 import type { TransportOptions } from "../../lib/index.ts";
+import { seeded } from "../../spec/support/seeded.ts";
 import type { World } from "./world.ts";
 
 export const PROXY = { host: "proxy.test", port: 3128 } as const;
@@ -46,8 +47,11 @@ export interface Settings {
   readonly dials: Set<{ readonly host: string; readonly at: number }>;
 }
 
-export function drawSettings(world: World, requests: number): Settings {
+export function drawSettings(world: World, seed: number, requests: number): Settings {
   const { chance } = world;
+  // By chances of their own, so that all other worlds stay as they were.
+  const aside = seeded(~seed);
+  const pipelining = aside.below(4) === 0 ? aside.pick([2, 3, 10]) : 1;
   const calm = world.oneIn(4);
   const callers = chance.pick([1, 2, 4, 8, 16]);
   const secured = world.oneIn(4);
@@ -56,7 +60,7 @@ export function drawSettings(world: World, requests: number): Settings {
   world.leapEvery = chance.pick([0, 0, 0, 30, 300]);
   return {
     transport: {
-      maxConnsPerHost: chance.pick([0, 0, 1, 2, 3, 8]),
+      ...limitsOf(chance.pick([0, 0, 1, 2, 3, 8]), pipelining),
       maxIdleConnsPerHost: chance.pick([256, 256, 1, 2, 0]),
       maxIdleConns: chance.pick([1024, 1024, 1, 3]),
       idleConnTimeout: chance.pick([90_000, 500, 30, 0]),
@@ -91,10 +95,21 @@ export function drawSettings(world: World, requests: number): Settings {
     streams: proxy === "tunnels" || (!secured && world.oneIn(6)),
     timeout: calm ? chance.pick([0, 60_000]) : chance.pick([6_000, 6_000, 2_000, 250]),
     largePercent: chance.pick([1, 1, 1, 20]),
-    window: chance.pick([64 * 1024, 64 * 1024, 4 * 1024, 700]),
+    // Heads in a line have to wait for each other where the window is smaller than one.
+    window: windowOf(chance.pick([64 * 1024, 64 * 1024, 4 * 1024, 700]), pipelining > 1 && aside.below(3) === 0),
     sliceMax: chance.pick([0, 0, 0, 0, 1, 20, 200, 1460]),
     secured,
     ending: chance.pick(["close", "close", "close", "close", "close-early", "destroy-early"]),
     dials: new Set(),
   };
+}
+
+function windowOf(drawn: number, tiny: boolean): number {
+  return tiny ? 100 : drawn;
+}
+
+/** Where there is no limit, every request has a connection of its own. */
+function limitsOf(maxConnsPerHost: number, pipelining: number): TransportOptions {
+  if (pipelining === 1) return { maxConnsPerHost };
+  return { maxConnsPerHost: maxConnsPerHost === 0 ? 1 : maxConnsPerHost, pipelining };
 }

@@ -48,7 +48,7 @@ const PEER_TURN_MS = 0.05;
 export async function simulate(seed: number, options: RunOptions = {}): Promise<RunResult> {
   const { requests = 60, keepLog = false } = options;
   const world = new World(seed, { keepLog });
-  const settings = drawSettings(world, requests);
+  const settings = drawSettings(world, seed, requests);
   const links = new Map<number, Link>();
   const invariants = new Invariants(world, settings, links);
   const callOf = (nonce: number) => callers.records.get(nonce) ?? null;

@@ -17,7 +17,7 @@ export type ReadEvent = "firstByte" | "head" | "end" | "recycle" | "close";
 
 /** What the write half is doing. `stopped`: the answer made the rest of the request pointless (RFC 9112 §9.5). */
 export type WriteState = "idle" | "writing" | "done" | "stopped" | "closed";
-export type WriteEvent = "begin" | "end" | "stop" | "recycle" | "close";
+export type WriteEvent = "begin" | "follow" | "end" | "stop" | "recycle" | "close";
 
 type Moves<S extends string, E extends string> = Readonly<Record<S, Readonly<Partial<Record<E, S>>>>>;
 
@@ -34,7 +34,9 @@ export const READ_MOVES: Moves<ReadState, ReadEvent> = {
 export const WRITE_MOVES: Moves<WriteState, WriteEvent> = {
   idle: { begin: "writing", close: "closed" },
   writing: { end: "done", stop: "stopped", close: "closed" },
-  done: { recycle: "idle", close: "closed" }, // only PersistConn recycles: both halves done, reuse allowed
+  // Only PersistConn recycles: both halves done, reuse allowed. Only it lets a request follow another that waits for its
+  // answer (pipelining), and none that has a body.
+  done: { follow: "writing", recycle: "idle", close: "closed" },
   stopped: { close: "closed" }, // half a request is on the wire: nothing can follow it
   closed: { close: "closed" },
 };
@@ -77,15 +79,19 @@ export const WRITE_STATES: Record<WriteState, State<WriteState, WriteEvent>> = s
  * - `linger`: the request is still being written. The write loop may only be a moment behind (the answer came in the
  *   same poll as the last acknowledgement), so it gets a little time; longer, and the server has answered without
  *   reading, so that the rest of the body would be taken for the next request (Go issue 7569).
+ * - `next`: others stand behind it in the pipeline, and the oldest has its turn. They have no bodies, so it is no matter
+ *   whether the last of them is written by now.
  * - `close`: the message, the caller or the peer said so, or half a request is on the wire.
+ *
+ * @param behind whether requests wait behind this one's answer
  */
-export function fate(write: WriteState, reusable: boolean): "recycle" | "linger" | "close" {
+export function fate(write: WriteState, reusable: boolean, behind: boolean): "recycle" | "linger" | "next" | "close" {
   if (!reusable) return "close";
   switch (write) {
     case "done":
-      return "recycle";
+      return behind ? "next" : "recycle";
     case "writing":
-      return "linger";
+      return behind ? "next" : "linger";
     default:
       return "close";
   }

@@ -70,7 +70,10 @@ export interface ExchangeInit {
 export interface ExchangeCaller {
   /** The head of the final response is there. Exactly one of `answered` and `failed` is called, once. */
   answered(response: Response): void;
-  /** It failed before there was an answer. The connection is closed and its owner knows. */
+  /**
+   * It failed before there was an answer. The connection is closed and its owner knows; or it goes on without this
+   * exchange, for those that are written behind it or in front of it.
+   */
   failed(error: unknown, exchange: Exchange): void;
   /** Nothing can come of it any more, answered or not: abort listeners and deadlines of the call go. Called once. */
   over(): void;
@@ -157,6 +160,11 @@ export class Exchange implements ResponseBacking, BodySource {
     return this.#state !== "pending";
   }
 
+  /** Whether it failed, or all of its answer came. */
+  get over(): boolean {
+    return this.#state === "over";
+  }
+
   /** True where no byte of this request was handed to the kernel: the one meaning of "nothing was written". */
   get nothingWritten(): boolean {
     return this.bytesSubmitted === 0;
@@ -176,9 +184,9 @@ export class Exchange implements ResponseBacking, BodySource {
    * @returns false when a failure came first
    */
   answer(head: ResponseHead, hasBody: boolean, host: BodyHost): boolean {
+    this.#head = head;
     if (this.#state !== "pending") return false;
     this.#state = "answered";
-    this.#head = head;
     this.#host = host;
     if (hasBody) {
       this.#chunks = new AsyncQueue("body", READ_AHEAD_BYTES + CHUNK_COST_BYTES, weight);
@@ -254,6 +262,13 @@ export class Exchange implements ResponseBacking, BodySource {
     }
     this.release();
     return true;
+  }
+
+  /** Its caller leaves, and the connection goes on for others: what still comes of its answer is dropped. */
+  leave(error: unknown): void {
+    this.discarding = true;
+    this.#whole = null;
+    this.fail(error);
   }
 
   /** Tells the transport, once, that abort and time limits of the call have nothing to act on any more. */

@@ -1,6 +1,6 @@
 /**
  * One persistent connection: owns one socket (behind a Conduit), its read loop and its write loop. Made by a dial; lives
- * until it is closed. Serves one exchange at a time.
+ * until it is closed. Serves one exchange at a time, or, where requests are pipelined, one after the other.
  *
  * A caller's exchange goes through two queues, to the loop that writes its request and to the loop that reads its
  * response; the body comes back through a third. The loops never wait for each other; `fate()` joins them when the
@@ -22,6 +22,7 @@ import type { Conduit } from "./conduit.ts";
 import { fate } from "./conn-state.ts";
 import type { ConnectionFacts, Exchange } from "./exchange.ts";
 import { Handover } from "./handover.ts";
+import { canBeFollowed, NO_LINE, Pipeline, saysClose } from "./pipeline.ts";
 import { ReadLoop, type ReadLoopHost } from "./read-loop.ts";
 import { WriteLoop, type WriteLoopHost } from "./write-loop.ts";
 
@@ -39,8 +40,14 @@ export interface ConnOwner {
    */
   connHandedOver(conn: PersistConn, handover: Handover): void;
   connHandoverClosed(conn: PersistConn, handover: Handover): void;
-  /** It is closed, for `reason`; called once. */
-  connClosed(conn: PersistConn, reason: CloseReason): void;
+  /** The answer in front is over, and the turn of this exchange has come; called before the caller can learn of the end. */
+  connNext(conn: PersistConn, exchange: Exchange): void;
+  /**
+   * It is closed, for `reason`; called once.
+   *
+   * @param unsettled whether the caller of an exchange is about to hear that it failed
+   */
+  connClosed(conn: PersistConn, reason: CloseReason, unsettled: boolean): void;
   /** It was idle for the time that `armIdle` was given. */
   connExpired(conn: PersistConn): void;
   /** A body has waited too long for its reader, or a connection that was handed over for whoever takes it. */
@@ -59,8 +66,11 @@ export interface PersistConnInit {
   readonly proxy?: string;
 }
 
-/** One request at a time: a second one in the queue would be pipelined. */
+/** One request at a time: those that are pipelined stand in a line of their own until their turn comes. */
 const EXCHANGES_MAX = 1;
+
+/** What follows it runs in the next microtask. */
+const SOON = Promise.resolve();
 
 let rethrow = false;
 
@@ -87,6 +97,11 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   #responseComplete = false;
   #closed: CloseReason | null = null;
   #served = 0;
+  /** Those behind the exchange in flight. */
+  #line = NO_LINE;
+  #lineAsked = false;
+  /** An HTTP/1.1 answer has come to its end, and the connection lived on (RFC 9112 §9.3.2). */
+  #persistent = false;
   /** True once it was in the pool, used or not, or was dialed for another request (Go issue 70515). */
   reused = false;
 
@@ -142,10 +157,69 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     this.#writes.push(exchange);
   }
 
-  /** Ends the exchange in flight with `error`, where it is this one, and with it the connection. */
+  /** Whether a request may be written behind those that it has, `max` of them in all. */
+  takesFollower(max: number): boolean {
+    const current = this.#current;
+    if (current === null || !this.#persistent || 1 + this.#line.size >= max) return false;
+    return this.#writeLoop.refusal === null && !this.#readLoop.paused && canBeFollowed(current);
+  }
+
+  /**
+   * Sends a request behind those in flight; only after `takesFollower()`. It is written in a microtask, together with
+   * others that come until then, or when what is being written is.
+   */
+  follow(exchange: Exchange): void {
+    if (this.#closed !== null || this.#current === null)
+      throw new InvariantError(`Cannot pipeline request to ${this.peer}: nothing is in flight`);
+    if (this.#line === NO_LINE) this.#line = new Pipeline();
+    exchange.reused = true;
+    exchange.connectionFacts = this.#facts;
+    exchange.trace.connection = this.id;
+    this.#line.push(exchange);
+    this.#writeLine();
+  }
+
+  /** Whose answers are still to come, in their order. */
+  get callsInFlight(): number[] {
+    const current = this.#current;
+    return current === null ? [] : [current.trace.id, ...this.#line.calls];
+  }
+
+  #writeLine(): void {
+    if (this.#lineAsked || this.#line.unwritten === 0) return;
+    this.#lineAsked = true;
+    void SOON.then(() => {
+      this.#lineAsked = false;
+      try {
+        if (this.#writeLoop.state === "done") this.#writeLoop.follow(this.#line);
+      } catch (error) {
+        this.broken(error);
+      }
+    });
+  }
+
+  /**
+   * Ends this exchange with `error`, and the connection too, unless the answers to others are still to come: then it goes
+   * on for those.
+   */
   abort(exchange: Exchange, reason: CloseReason, error: unknown): void {
+    if (this.#line.size > 0) return this.#leaveLine(exchange, reason, error);
     if (this.#current === exchange) this.close(reason, error);
     else exchange.fail(error);
+  }
+
+  #leaveLine(exchange: Exchange, reason: CloseReason, error: unknown): void {
+    const current = this.#current as Exchange; // somebody is in front of a line
+    if (exchange === current) {
+      // Who was not written has lost nothing; and who does not answer in time keeps all others waiting.
+      if (!this.#line.bound || reason === "timeout") return this.close(reason, error);
+      exchange.leave(error);
+      this.#readLoop.bodyClosed(exchange);
+    } else if (this.#line.has(exchange)) {
+      this.#line.drop(exchange);
+      exchange.leave(error);
+      if (current.over && !this.#line.bound) this.close("aborted", error);
+    } else exchange.fail(error);
   }
 
   /** Tells the owner in `ms` that it was idle so long; 0 means never. */
@@ -155,8 +229,21 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
 
   // ---- from the loops
 
+  /** What has others behind it was written before they were. */
   get requestWritten(): boolean {
-    return this.#writeLoop.state === "done";
+    return this.#writeLoop.state === "done" || this.#line.size > 0;
+  }
+
+  get inFlight(): Exchange | null {
+    return this.#current;
+  }
+
+  get behind(): number {
+    return this.#line.size;
+  }
+
+  get nextBegun(): boolean {
+    return this.#line.nextBegun;
   }
 
   requestSent(exchange: Exchange): void {
@@ -164,6 +251,8 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     exchange.trace.requestSentAt = now;
     if (exchange.trace.mask & TRACE_CONN)
       exchange.trace.emit({ type: "request-sent", bytes: exchange.bytesSubmitted }, now);
+    if (this.#line.size > 0) this.#writeLine(); // others may have come while it was written
+    if (exchange !== this.#current) return; // its turn is to come, and with it its time
     if (this.#responseComplete) this.#settle(exchange, null);
     else this.#readLoop.requestWritten(exchange, now);
   }
@@ -175,11 +264,14 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
 
   lost(): void {
     const refusal = this.#writeLoop.refusal;
-    if (refusal !== null && this.#current?.settled === false) this.close("socket-error", refusal);
+    if (refusal === null || this.#closed !== null) return;
+    // It was the request of another that was refused, behind this one.
+    if (this.#line.size > 0) this.#readLoop.broke(refusal);
+    else if (this.#current?.settled === false) this.close("socket-error", refusal);
   }
 
-  wholeSent(): void {
-    this.#writeLoop.wholeSent();
+  wholeSent(exchange: Exchange): void {
+    this.#writeLoop.wholeSent(exchange);
   }
 
   continueWriting(): void {
@@ -226,8 +318,11 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
 
   /** The response is complete; what now? Everything is put in its place before the caller can learn of the end. */
   #settle(exchange: Exchange, forbidden: CloseReason | null): void {
-    switch (fate(this.#writeLoop.state, forbidden === null)) {
+    switch (fate(this.#writeLoop.state, forbidden === null, this.#line.size > 0)) {
+      case "next":
+        return this.#next(exchange);
       case "recycle":
+        this.#persistent = exchange.responseHead?.minorVersion === 1;
         this.#current = null;
         this.#writeLoop.recycle();
         this.#readLoop.recycle();
@@ -245,6 +340,26 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
       case "close":
         this.close(forbidden ?? "write-unfinished");
     }
+  }
+
+  /** The next answer to come is that of the oldest in the line. */
+  #next(before: Exchange): void {
+    if (!this.#line.awaited) return this.close("aborted");
+    const exchange = this.#line.shift();
+    this.#current = exchange;
+    this.#responseComplete = false;
+    this.#readLoop.recycle();
+    before.release();
+    exchange.served = this.#served;
+    this.#exchanges.push(exchange);
+    if (!exchange.writeBegun) {
+      // It has come while the last write was outstanding: nothing is in front of it now, and it goes out as any other.
+      this.#writeLoop.recycle();
+      this.#writes.push(exchange);
+    } else if (exchange.trace.requestSentAt >= 0) this.#readLoop.requestWritten(exchange, this.clock.now());
+    else this.#writeLoop.turnOf(exchange);
+    this.#owner.connNext(this, exchange);
+    before.end();
   }
 
   broken(error: unknown): void {
@@ -266,25 +381,31 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   close(reason: CloseReason, error?: unknown): void {
     if (this.#closed !== null) return;
     const exchange = this.#current;
+    const line = this.#line;
     const pending = Math.max(this.conduit.pendingBytes, this.#writeLoop.unsureBytes);
     this.conduit.destroy();
     this.#leave(reason);
     if (exchange !== null && exchange.trace.mask & TRACE_CONN)
       exchange.trace.emit({ type: "connection-closed", reason });
-    this.#owner.connClosed(this, reason);
+    const unsettled = exchange?.settled === false;
+    this.#owner.connClosed(this, reason, unsettled || line.unsettled);
     if (exchange === null) return;
     if (this.#responseComplete) {
       exchange.outgoingBody?.destroy();
       exchange.end();
     } else {
-      exchange.fail(this.#withFacts(exchange, reason, error, pending));
+      exchange.fail(this.#withFacts(exchange, reason, error, line.pendingInFront(pending)));
     }
+    if (line.size === 0) return;
+    const head = reason === "response-says-close" ? exchange.responseHead : null;
+    line.fail(this.peer, reason, error, pending, head !== null && saysClose(head), unsettled);
   }
 
   /** Nothing passes through this any more. */
   #leave(reason: CloseReason): void {
     this.#closed = reason;
     this.#current = null;
+    this.#line = NO_LINE;
     this.#writes.close(reason);
     this.#exchanges.close(reason);
     this.#writeLoop.closed();
@@ -303,7 +424,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     const state =
       this.#closed === null
-        ? `read ${this.#readLoop.state}, write ${this.#writeLoop.state}`
+        ? `read ${this.#readLoop.state}, write ${this.#writeLoop.state}${this.behind > 0 ? `, ${this.behind} behind` : ""}`
         : `closed: ${this.#closed}`;
     return `PersistConn { ${this.peer}, ${state}, ${this.#served} served }`;
   }

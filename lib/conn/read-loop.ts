@@ -36,8 +36,12 @@ export interface ReadLoopHost {
   readonly peer: string;
   /** Whether the request in flight was written to its end. */
   readonly requestWritten: boolean;
+  /** How many exchanges stand behind the one in flight (pipelining). */
+  readonly behind: number;
+  /** Whether what comes behind an answer is the answer to the next request: that has begun to leave. */
+  readonly nextBegun: boolean;
   /** An answer is there: a request that went out in one write is sent, whether or not that was confirmed yet. */
-  wholeSent(): void;
+  wholeSent(exchange: Exchange): void;
   /** The response is complete. `forbidden` says why the connection cannot be used again, or is null. */
   responseRead(exchange: Exchange, forbidden: CloseReason | null): void;
   /**
@@ -104,6 +108,11 @@ export class ReadLoop implements ResponseSink, BodyHost {
     return this.#state.name;
   }
 
+  /** Whether a reader lags so far that nothing is read for now. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
   // ---- from the conduit
 
   /** Bytes came in: `view[0, n)`, lent. */
@@ -111,7 +120,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
     this.#now = this.#host.clock.now();
     this.#inRound = true;
     try {
-      this.#round(view, n);
+      this.#round(view, 0, n);
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -120,18 +129,21 @@ export class ReadLoop implements ResponseSink, BodyHost {
     }
   }
 
-  #round(view: Uint8Array, n: number): void {
+  /** Reads `view[from, n)`: of one answer, or of several where requests were pipelined. */
+  #round(view: Uint8Array, from: number, n: number): void {
     if (this.#state.name === "done") return this.#host.close("unsolicited-bytes");
     const exchange = this.#exchange ?? this.#begin();
     // Nobody asked, or somebody asked but no byte of the request has left: this cannot be an answer to it.
     if (exchange === null) return this.#host.close(is408(view, n) ? "server-closed-idle" : "unsolicited-bytes");
     const before = exchange.bytesRead;
-    exchange.bytesRead = before + n;
-    const consumed = this.#parser.execute(view, 0, n, this);
+    exchange.bytesRead = before + n - from;
+    const consumed = this.#parser.execute(view, from, n, this);
     if (this.#state.name === "closed") return;
     if (this.#messageDone) {
-      exchange.bytesRead = before + consumed;
-      this.#complete(exchange, consumed < n ? "unsolicited-bytes" : null);
+      exchange.bytesRead = before + consumed - from;
+      this.#complete(exchange, consumed === n || this.#host.nextBegun ? null : "unsolicited-bytes");
+      // Idle, and not closed: the rest is the answer to the request behind.
+      if (consumed < n && this.state === "idle") this.#round(view, consumed, n);
     } else if (this.#switching !== null) {
       exchange.bytesRead = before + consumed;
       if (consumed < n) this.#switching.early.push(copyOf(view, consumed, n));
@@ -209,7 +221,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
       exchange.trace.emit({ type: "information", status, headers: () => headersOver(fields) }, this.#now);
     }
     if (head.status === 100) this.#host.continueWriting();
-    exchange.onInformation?.(head);
+    if (!exchange.over) exchange.onInformation?.(head);
   }
 
   head(head: ResponseHead): void {
@@ -229,10 +241,11 @@ export class ReadLoop implements ResponseSink, BodyHost {
     const trace = exchange.trace;
     trace.headersAt = this.#now;
     if (trace.mask & TRACE_CONN) this.#traceHead(exchange, head);
-    if (head.framing === "tunnel") return this.#leaveHttp(head);
+    if (head.framing === "tunnel") return this.#leaveHttp(exchange, head);
     const hasBody = exchange.request.method !== "HEAD" && head.status !== 204 && head.status !== 304;
-    exchange.answer(head, hasBody, this);
-    this.#host.wholeSent();
+    const wanted = exchange.answer(head, hasBody, this);
+    this.#host.wholeSent(exchange);
+    if (!wanted && head.framing !== "none") return this.bodyClosed(exchange); // its caller has left, others wait behind
     if (this.#host.requestWritten) return;
     // A server that answers with an error, or will close, does not want the rest of the body (RFC 9112 §9.5).
     if (head.status >= 400 || !head.keepAlive) this.#host.stopWriting(exchange);
@@ -247,8 +260,8 @@ export class ReadLoop implements ResponseSink, BodyHost {
   }
 
   /** The rest of the round, and of the request, is waited for: nobody can switch in the middle of a message. */
-  #leaveHttp(head: ResponseHead): void {
-    this.#host.wholeSent();
+  #leaveHttp(exchange: Exchange, head: ResponseHead): void {
+    this.#host.wholeSent(exchange);
     if (this.#state.name === "closed") return; // by a listener
     if (!this.#host.requestWritten) this.#host.continueWriting();
     this.#switching = { head, early: [] };
@@ -329,13 +342,14 @@ export class ReadLoop implements ResponseSink, BodyHost {
    */
   bodyClosed(exchange: Exchange): void {
     if (exchange !== this.#exchange || this.#state.name !== "body") return;
-    const head = exchange.responseHead as ResponseHead; // in the state "body" the head was delivered
+    const head = exchange.responseHead;
+    if (head === null) return; // a listener that hears of the head ends the call: it is delivered to nobody, in a moment
     const left = head.contentLength === null ? 0 : head.contentLength - this.#bodyBytes;
     const endless = head.framing === "close" || left > DRAIN_BYTES_MAX || !head.keepAlive || this.#parser.wasLenient;
     if (endless || !this.#host.requestWritten) return this.#host.close("body-closed-early");
     if (this.#paused) this.#resume();
     this.#await("drain", DRAIN_MS_MAX);
-    this.#host.conduit.unref();
+    if (this.#host.behind === 0) this.#host.conduit.unref();
     exchange.release();
   }
 

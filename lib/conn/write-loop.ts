@@ -22,6 +22,7 @@ import type { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
 import { type State, WRITE_STATES, type WriteEvent, type WriteState } from "./conn-state.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Pipeline } from "./pipeline.ts";
 
 /** What the write loop asks of the connection that owns it. */
 export interface WriteLoopHost {
@@ -31,6 +32,8 @@ export interface WriteLoopHost {
   /** The request is wholly handed over. */
   requestSent(exchange: Exchange): void;
   close(reason: CloseReason, error?: unknown): void;
+  /** The exchange in flight: the one whose answer is to come first. */
+  readonly inFlight: Exchange | null;
   /** No answer came after a write was refused, nor did the connection's error. */
   lost(): void;
   broken(error: unknown): void;
@@ -44,6 +47,7 @@ const JOINED_BYTES_MAX = SLICE_BYTES_MAX;
 const ANSWER_MS_MAX = 1_000;
 
 type Piece = Uint8Array | string;
+const NONE: Exchange[] = [];
 
 export class WriteLoop {
   readonly #host: WriteLoopHost;
@@ -58,6 +62,8 @@ export class WriteLoop {
   #pendingBefore = 0;
   /** The exchange whose request is in one write that the kernel has not confirmed. */
   #whole: Exchange | null = null;
+  /** The same of several that were pipelined in one write; empty where that is not so. */
+  #followers: Exchange[] = NONE;
   #unsureBytes = 0;
   #awaiting: "nothing" | "kernel" | "continue" | "answer" = "nothing";
   #refusal: ConnectionClosedError | null = null;
@@ -138,11 +144,78 @@ export class WriteLoop {
       case "full":
         this.#whole = exchange;
         return this.#kernelTook().then(() => {
-          if (this.#whole === exchange) this.wholeSent();
+          if (this.#whole === exchange) this.wholeSent(exchange);
         });
       default:
         return null;
     }
+  }
+
+  /**
+   * Writes requests behind one that is sent, as one piece: heads only, since what is pipelined has no body. Called where
+   * the write half is done with the last one.
+   */
+  follow(line: Pipeline): void {
+    if (line.unwritten === 0) return;
+    this.#state = this.#state.follow;
+    const { conduit } = this.#host;
+    const exchanges: Exchange[] = [];
+    let text = "";
+    for (let exchange = line.take(); exchange !== undefined; exchange = line.take()) {
+      exchange.writeBegun = true;
+      exchanges.push(exchange);
+      text += exchange.outgoing.text;
+      if (exchange.trace.mask & TRACE_CONN) {
+        const head = exchange.outgoing.text;
+        exchange.trace.emit({ type: "request-write", bytes: head.length, ...headParts(head) });
+        if (this.#over) return; // by a listener
+      }
+    }
+    this.#exchange = exchanges[0] ?? null;
+    const alone = conduit.pendingBytes === 0;
+    this.#unsureBytes = text.length;
+    const answer = conduit.write(text);
+    const refused = answer instanceof Error;
+    if (!refused || !alone || !conduit.refusalProvesNothingWritten)
+      for (const exchange of exchanges) exchange.bytesSubmitted = exchange.outgoing.text.length;
+    if (refused) {
+      const state = "the connection was lost before it was written";
+      const text = `Cannot write request to ${this.#host.peer}: ${state}`;
+      const error = new ConnectionClosedError(text, { phase: "write", cause: answer });
+      // Whoever was written before may have been answered: that is read first.
+      return this.#refused(this.#host.inFlight === exchanges[0], error);
+    }
+    for (const { trace, outgoing } of exchanges)
+      if (trace.mask & TRACE_CONN) trace.emit({ type: "request-head", fields: () => fieldsOf(outgoing.text) });
+    if (this.#over) return; // by a listener
+    this.#followers = exchanges;
+    if (answer === "ok") {
+      this.#unsureBytes = 0;
+      return this.#followed(exchanges.length);
+    }
+    void this.#kernelTook().then(() => {
+      if (this.#followers === exchanges) this.#followed(exchanges.length);
+    });
+    // What is in front takes its time; only a request whose turn it is may complain that nobody takes it.
+    if (this.#host.inFlight !== exchanges[0]) this.#deadline.reset(0);
+  }
+
+  /** The first `n` of those that were pipelined are sent. */
+  #followed(n: number): void {
+    const sent = this.#followers.splice(0, n);
+    if (this.#followers.length === 0) {
+      this.#followers = NONE;
+      this.#state = this.#state.end;
+      this.#exchange = null;
+    } else this.#exchange = this.#followers[0] as Exchange; // there is one
+    for (const exchange of sent) if (!this.#over) this.#host.requestSent(exchange); // a listener may have ended it
+  }
+
+  /** Its turn to be answered has come, and it is not sent: from now on its time limit runs. */
+  turnOf(exchange: Exchange): void {
+    if (this.#awaiting !== "kernel") return;
+    this.#pendingBefore = this.#host.conduit.pendingBytes;
+    this.#deadline.reset(exchange.limits.writeTimeout);
   }
 
   /** A body that does not go out in one write with its head. */
@@ -355,13 +428,23 @@ export class WriteLoop {
    * A request that went into one write is sent when the kernel has confirmed it, or when the head of its answer is
    * there, whichever is told first: over TLS the confirmation may come after the whole of a quick answer, and the
    * connection must be idle before the caller can learn of that. What might still wait goes out before what follows.
+   *
+   * @param answered whose head is there: what was pipelined behind it may still wait
    */
-  wholeSent(): void {
+  wholeSent(answered: Exchange): void {
     const exchange = this.#whole;
     this.#whole = null;
+    if (this.#followers.length > 0) return this.#answered(answered);
     if (exchange === null || this.#over) return;
     if (this.#awaiting === "kernel") this.#awake();
     this.#wholeSent(exchange);
+  }
+
+  #answered(exchange: Exchange): void {
+    const last = this.#followers.at(-1);
+    if (this.#over) return;
+    if (last === exchange) this.#awake();
+    this.#followed(this.#followers.indexOf(exchange) + 1);
   }
 
   #wholeSent(exchange: Exchange): void {
@@ -376,6 +459,7 @@ export class WriteLoop {
     this.#state = this.#state.stop;
     this.#exchange = null;
     this.#whole = null;
+    this.#followers = NONE;
     this.#awake();
   }
 
@@ -386,6 +470,7 @@ export class WriteLoop {
   closed(): void {
     this.#state = this.#state.close;
     this.#exchange = null;
+    this.#followers = NONE;
     this.#awake();
     this.#deadline.cancel();
   }

@@ -161,7 +161,10 @@ function waitWords({ idle, waiting, dials, busy, limit, ahead, holders }: TraceE
   return `asks for a connection${line}: none is free (${slots}), so one is dialed, and it takes whichever comes first`;
 }
 
-function assignedWords({ reused, served, connection, dialLeft }: TraceEvent & { type: "pool-assigned" }): string {
+function assignedWords(event: TraceEvent & { type: "pool-assigned" }): string {
+  const { reused, served, connection, dialLeft, behind } = event;
+  if (behind !== undefined)
+    return `is sent on connection ${connection} behind ${calls(behind)}, whose answers come first`;
   if (!reused) return `gets connection ${connection}, dialed for it`;
   const which = served > 0 ? `used ${counted(served, "time")} before` : "dialed for another call, and not yet used";
   const left = dialLeft ? "; it came back before the dial begun for this call had ended, which goes on for others" : "";

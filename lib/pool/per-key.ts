@@ -10,6 +10,7 @@ import { IdleList } from "./idle-list.ts";
 import { LinkedList } from "./linked-list.ts";
 import type { PoolLimits } from "./pool-hooks.ts";
 import type { Slot } from "./slot.ts";
+import type { WantConn } from "./want-conn.ts";
 import { WantQueue } from "./want-queue.ts";
 
 export class PerKey<C, T> {
@@ -21,6 +22,8 @@ export class PerKey<C, T> {
   readonly idle: IdleList<C>;
   /** Lent connections, in the order in which they were given out: the first is out longest. */
   readonly busy = new LinkedList<Slot<C>>();
+  /** Those of them that may have room for one more request behind theirs: who was given one last stands last. */
+  readonly roomy = new LinkedList<Slot<C>>();
   /** Dials in progress, bound or not. */
   dialing = 0;
   /** Dials whose want was served by an idle connection: losers of the race, on their way to the pool. */
@@ -65,6 +68,17 @@ export class PerKey<C, T> {
     return maxConnsPerHost === 0 || this.slots < maxConnsPerHost;
   }
 
+  /**
+   * Who is next to be sent behind another: the first who has nothing else to come, where all slots are taken and none is
+   * idle. One that cannot follow lets nobody past: connections would never come back for it.
+   */
+  nextFollower({ maxConnsPerHost }: PoolLimits): WantConn<C, T> | null {
+    if (this.roomy.size === 0 || this.idle.size > 0 || this.freshWants.bareSize > 0) return null;
+    if (maxConnsPerHost === 0 || this.slots < maxConnsPerHost) return null;
+    const want = this.wants.firstBare;
+    return want?.canFollow === true ? want : null;
+  }
+
   /** Throws where a part of Pool's invariant that is about one key does not hold. */
   check(limits: PoolLimits, closeIdle: boolean): void {
     this.wants.check();
@@ -72,6 +86,7 @@ export class PerKey<C, T> {
     this.idle.check();
     const starved = this.wants.bareSize > this.idle.size;
     const freshStarved = this.freshWants.bareSize > 0;
+    const following = this.nextFollower(limits) !== null;
     const standing = this.wants.size > 0 && this.idle.size > 0;
     const rules: [rule: string, holds: boolean][] = [
       ["a key without slot and want has no entry", this.slots > 0 || this.waiting > 0],
@@ -81,10 +96,11 @@ export class PerKey<C, T> {
       ["who lacks a dial finds none unbound", !starved || this.loose === null],
       ["who takes no idle connection finds none to close", !freshStarved || this.idle.size === 0],
       ["where some wait and some are idle, a turn was asked", !standing || this.askedBatch > this.endedBatch],
+      ["who may follow another has asked a turn", !following || this.askedBatch > this.endedBatch],
       ["idle ≤ maxIdleConnsPerHost + takers", this.idle.size <= limits.maxIdleConnsPerHost + this.wants.size],
       ["claimed = min(idle, takers)", this.claimed === Math.min(this.idle.size, this.wants.size)],
       ["closeIdle() leaves none idle", !closeIdle || this.waiting > 0 || this.idle.size === 0],
-      ["what is lent is busy", [...this.busy].every((slot) => slot.state === "busy")],
+      ["what is lent is busy", [...this.busy, ...this.roomy].every((slot) => slot.state === "busy")],
     ];
     for (const [rule, holds] of rules) if (!holds) throw new InvariantError(`The pool breaks its rule: ${rule}`);
   }

@@ -38,6 +38,8 @@ export interface PoolHooks<C, T = unknown> {
   close(conn: C, slot: Slot<C>, reason: CloseReason): void;
   /** This idle connection would have been the want's, but it is too old; `close` follows. May call the pool. */
   passedOver?(slot: Slot<C>, want: WantConn<C, T>, idleMs: number, closesAfterMs: number): void;
+  /** Whether a request may be sent behind those that this lent connection serves. Default: it may not. */
+  takesFollower?(conn: C): boolean;
   /** `Clock.turn`. */
   turn(fire: (batch: number) => void): void;
   /** `Clock.batch`. */

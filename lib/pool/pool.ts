@@ -191,8 +191,19 @@ export class Pool<C, T = unknown> {
   put(slot: Slot<C>, hintMs: number | null): void {
     if (slot.state !== "busy") throw new InvariantError(`Cannot put connection: its slot is ${slot.state}`);
     const at = this.#at(slot.key);
-    at.busy.remove(slot.place);
+    this.#unlend(at, slot);
     this.#park(at, slot, hintMs);
+    this.#settle(at);
+  }
+
+  /**
+   * A lent connection may have room for a request behind those that it serves: `hooks.takesFollower` is asked when there
+   * is one for it. Who could be given a slot of its own, or an idle connection, is never sent behind another.
+   */
+  hasRoom(slot: Slot<C>): void {
+    if (slot.state !== "busy" || slot.side.list !== null) return;
+    const at = this.#at(slot.key);
+    at.roomy.push(slot.side);
     this.#settle(at);
   }
 
@@ -211,7 +222,7 @@ export class Pool<C, T = unknown> {
   remove(slot: Slot<C>): void {
     if (slot.state === "closed") return;
     const at = this.#at(slot.key);
-    if (slot.state === "busy") at.busy.remove(slot.place);
+    if (slot.state === "busy") this.#unlend(at, slot);
     else if (slot.state === "idle") at.idle.remove(slot);
     else {
       const want = this.#endDial(at, slot);
@@ -337,7 +348,7 @@ export class Pool<C, T = unknown> {
    */
   #endTurn(at: PerKey<C, T>, batch: number): void {
     at.endedBatch = batch;
-    if (at.wants.size === 0 || at.idle.size === 0) return;
+    if (at.wants.size === 0 || (at.idle.size === 0 && at.roomy.size === 0)) return;
     const now = this.#hooks.now();
     try {
       for (;;) {
@@ -362,9 +373,40 @@ export class Pool<C, T = unknown> {
         if (dial !== null) this.#bequeath(at, dial, at.spare);
         this.#deliver(want, slot);
       }
+      if (at.roomy.size > 0) this.#sendBehind(at, batch);
     } finally {
       this.#settle(at);
     }
+  }
+
+  /**
+   * Sends those who asked before this turn behind others, the connections taking turns. They have been watched since, as
+   * all that are busy are.
+   */
+  #sendBehind(at: PerKey<C, T>, batch: number): void {
+    for (let want = at.nextFollower(this.#limits); want !== null; want = at.nextFollower(this.#limits)) {
+      if (want.batch > batch) return;
+      const slot = at.roomy.first!.item; // there is one, or nobody could follow
+      at.roomy.remove(slot.side);
+      if (!this.#takesFollower(slot)) continue;
+      this.#leave(at, want);
+      this.#outside++;
+      try {
+        if (!want.deliverBehind(slot)) throw new InvariantError(`Cannot serve follower: its wait is ${want.state}`);
+      } finally {
+        this.#outside--;
+      }
+      if (slot.state === "busy" && slot.side.list === null && this.#takesFollower(slot)) at.roomy.push(slot.side);
+    }
+  }
+
+  #takesFollower(slot: Slot<C>): boolean {
+    return this.#hooks.takesFollower?.(slot.conn as C) === true; // a lent slot has its connection
+  }
+
+  #unlend(at: PerKey<C, T>, slot: Slot<C>): void {
+    at.busy.remove(slot.place);
+    if (slot.side.list !== null) at.roomy.remove(slot.side);
   }
 
   #lend(at: PerKey<C, T>, slot: Slot<C>, now: number): void {
@@ -551,7 +593,7 @@ export class Pool<C, T = unknown> {
   #mend(at: PerKey<C, T>): void {
     if (at.waiting > 0) {
       this.#dialForAll(at);
-      if (at.idle.size > 0 && at.wants.size > 0) {
+      if ((at.idle.size > 0 && at.wants.size > 0) || at.nextFollower(this.#limits) !== null) {
         const batch = this.#hooks.batch();
         if (at.askedBatch !== batch) {
           at.askedBatch = batch;

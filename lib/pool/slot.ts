@@ -45,7 +45,7 @@ export class Slot<C> {
   idleMs = 0;
   /** @internal Its place among the dials, the idle or the busy ones. */
   readonly place: Link<Slot<C>>;
-  /** @internal Its place in the LRU of all idle ones, or among the dials that nobody is bound to. */
+  /** @internal Its place in the LRU of all idle ones, among the dials that nobody is bound to, or the busy ones with room. */
   readonly side: Link<Slot<C>>;
 
   constructor(key: string, since: number) {

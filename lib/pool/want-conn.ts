@@ -17,6 +17,8 @@ export type WantState = "new" | "waiting" | "served" | "failed" | "cancelled";
 /** Whom a wait is for. One of the two is called, once for each wait. */
 export interface Waiter<C> {
   given(slot: Slot<C>): void;
+  /** In the place of `given`: a connection that serves another, behind which there is room. Only where `canFollow`. */
+  follows?(slot: Slot<C>): void;
   refused(error: Error): void;
 }
 
@@ -27,6 +29,8 @@ export class WantConn<C, T = unknown> {
   state: WantState = "new";
   /** The dial in progress that it counts on: one started for it, or one adopted. Null while it owns no slot. */
   dial: Slot<C> | null = null;
+  /** It may be sent behind another request, on a connection that serves that. */
+  canFollow = false;
 
   /** @internal The batch of turns that was open when it asked: a reused connection must be polled after that. */
   batch = 0;
@@ -60,6 +64,13 @@ export class WantConn<C, T = unknown> {
   deliver(slot: Slot<C>): boolean {
     if (!this.#settle("served")) return false;
     this.#waiter.given(slot);
+    return true;
+  }
+
+  /** @internal Gives it a place on a connection that serves another; false where it waits no more. */
+  deliverBehind(slot: Slot<C>): boolean {
+    if (!this.#settle("served")) return false;
+    this.#waiter.follows?.(slot);
     return true;
   }
 

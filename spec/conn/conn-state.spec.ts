@@ -26,6 +26,12 @@ describe("WRITE_STATES", () => {
     expect(() => WRITE_STATES.writing.begin).toThrow('Cannot move the write half by "begin": it is writing');
     expect(() => WRITE_STATES.done.begin).toThrow(InvariantError);
   });
+
+  test("one that is pipelined can follow what is written to its end, and nothing else (RFC 9112 §9.3.2)", () => {
+    expect(WRITE_STATES.done.follow).toBe(WRITE_STATES.writing);
+    for (const name of ["idle", "writing", "stopped", "closed"] as const)
+      expect(() => WRITE_STATES[name].follow).toThrow(InvariantError);
+  });
 });
 
 describe("every state", () => {
@@ -36,17 +42,23 @@ describe("every state", () => {
 });
 
 describe("fate()", () => {
-  const table: [WriteState, boolean, ReturnType<typeof fate>][] = [
-    ["done", true, "recycle"],
-    ["writing", true, "linger"],
-    ["stopped", true, "close"],
-    ["idle", true, "close"],
-    ["closed", true, "close"],
-    ["done", false, "close"],
-    ["writing", false, "close"],
-    ["stopped", false, "close"],
+  const table: [WriteState, boolean, boolean, ReturnType<typeof fate>][] = [
+    ["done", true, false, "recycle"],
+    ["writing", true, false, "linger"],
+    ["stopped", true, false, "close"],
+    ["idle", true, false, "close"],
+    ["closed", true, false, "close"],
+    ["done", false, false, "close"],
+    ["writing", false, false, "close"],
+    ["stopped", false, false, "close"],
+    ["done", true, true, "next"],
+    ["writing", true, true, "next"],
+    ["stopped", true, true, "close"],
+    ["idle", true, true, "close"],
+    ["done", false, true, "close"],
+    ["writing", false, true, "close"],
   ];
-  test.each(table)("write half %s, reusable %s: %s", (write, reusable, expected) => {
-    expect(fate(write, reusable)).toBe(expected);
+  test.each(table)("write half %s, reusable %s, others behind %s: %s", (write, reusable, behind, expected) => {
+    expect(fate(write, reusable, behind)).toBe(expected);
   });
 });

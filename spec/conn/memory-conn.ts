@@ -294,6 +294,9 @@ export class MemoryConn implements ConnOwner {
     this.log.push(keepAliveMs === null ? "idle" : `idle ${keepAliveMs}`);
     this.onIdle();
   }
+  connNext(): void {
+    this.log.push("next");
+  }
   connClosed(_conn: PersistConn, reason: string): void {
     this.log.push(`closed ${reason}`);
   }
@@ -315,6 +318,13 @@ export class MemoryConn implements ConnOwner {
   roundTrip(request: Request): Sent {
     const sent = new Sent(request, this.clock, this.#options);
     this.conn.roundTrip(sent.exchange);
+    return sent;
+  }
+
+  /** Sends a request behind those in flight, in a microtask. */
+  follow(request: Request): Sent {
+    const sent = new Sent(request, this.clock, this.#options);
+    this.conn.follow(sent.exchange);
     return sent;
   }
 

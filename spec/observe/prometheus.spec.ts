@@ -11,6 +11,7 @@ const STATS = {
   dialsFailed: 0,
   calls: 8,
   retries: 1,
+  pipelined: 0,
   closed: { "idle-timeout": 2, timeout: 1 },
   learnedIdle: [],
 } as const;

@@ -116,6 +116,22 @@ describe("the trace alone tells", () => {
     ]);
   });
 
+  test("of a pipelined request behind whom it goes out", async () => {
+    await using scene = await told({ maxConnsPerHost: 1, pipelining: 3 });
+    const { peer, story } = scene;
+    const conn = await served(peer);
+    const calls = ["/2", "/3", "/4"].map((path) => peer.client.get(peer.url(path)));
+    for (const _ of calls) await conn.readHead();
+    conn.reply(OK.repeat(3));
+    for (const call of calls) await (await call).bytes();
+    expect(story.take().filter((line) => /gets|sent on/.test(line))).toEqual([
+      "call 1 gets connection 1, dialed for it",
+      "call 2 gets connection 1, used 1 time before",
+      "call 3 is sent on connection 1 behind call 2, whose answers come first",
+      "call 4 is sent on connection 1 behind calls 2, 3, whose answers come first",
+    ]);
+  });
+
   test("of late binding that the connection came before the dial, and what becomes of that", async () => {
     let open = () => {};
     const gate = new Promise<void>((resolve) => {

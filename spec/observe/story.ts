@@ -47,6 +47,10 @@ export class Story {
         const holders = event.holders.map((id) => numbered(this.#calls, id));
         return { ...event, ...common, ahead, holders };
       }
+      case "pool-assigned": {
+        const behind = event.behind?.map((id) => numbered(this.#calls, id));
+        return { ...event, ...common, ...(behind === undefined ? {} : { behind }) };
+      }
       case "dial-done":
         return { ...event, ...common, id: numbered(this.#connections, event.id) };
       default:

@@ -30,6 +30,8 @@ export class Harness {
   /** Where a spec wants to act inside a callback. */
   onError: ((name: string) => void) | null = null;
   onConn: ((name: string, slot: Slot<number>) => void) | null = null;
+  /** How many more requests each connection takes behind those that it serves. */
+  readonly room = new Map<number, number>();
   onClose: ((slot: Slot<number>) => void) | null = null;
   onAbandon: ((number: number) => void) | null = null;
 
@@ -54,6 +56,7 @@ export class Harness {
         const what = `pass over ${slot.conn} for ${want.target}: idle ${idleMs}, closes after ${closesAfterMs}`;
         this.#log.push(what);
       },
+      takesFollower: (conn) => (this.room.get(conn) ?? 0) > 0,
       turn: (fire) => this.#turns.push({ batch: this.batch, fire }),
       batch: () => this.batch,
       idle: (slot, ms) => this.#log.push(`idle ${slot.conn}${ms === 0 ? "" : ` for ${ms}`}`),
@@ -74,10 +77,15 @@ export class Harness {
   }
 
   /** A request asks for a connection. */
-  get(name: string, key = "k", fresh = false): WantConn<number, string> {
+  get(name: string, key = "k", fresh = false, canFollow = false): WantConn<number, string> {
     const waiter: Waiter<number> = {
       given: (slot) => {
         this.#log.push(`${name} has ${slot.conn}${slot.reused ? " (reused)" : ""}`);
+        this.onConn?.(name, slot);
+      },
+      follows: (slot) => {
+        this.#log.push(`${name} follows on ${slot.conn}`);
+        this.room.set(slot.conn as number, (this.room.get(slot.conn as number) ?? 0) - 1);
         this.onConn?.(name, slot);
       },
       refused: (error) => {
@@ -86,8 +94,20 @@ export class Harness {
       },
     };
     const want = new WantConn<number, string>(key, waiter, name);
+    want.canFollow = canFollow;
     this.pool.get(want, fresh);
     return want;
+  }
+
+  /** A request that may be sent behind another asks for a connection. */
+  getOrFollow(name: string): WantConn<number, string> {
+    return this.get(name, "k", false, true);
+  }
+
+  /** A busy connection takes so many more. */
+  hasRoom(number: number, room: number): void {
+    this.room.set(number, room);
+    this.pool.hasRoom(this.slot(number));
   }
 
   slot(number: number): Slot<number> {

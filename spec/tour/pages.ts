@@ -76,8 +76,10 @@ function diagram(first: string, moves: readonly Move[]): string {
 
 function fateTable(): string {
   const states = Object.keys(WRITE_MOVES) as (keyof typeof WRITE_MOVES)[];
-  const rows = states.map((state) => `| ${state} | ${fate(state, true)} | ${fate(state, false)} |`);
-  return ["| write half | reuse allowed | reuse forbidden |", "| --- | --- | --- |", ...rows, ""].join("\n");
+  const row = (state: keyof typeof WRITE_MOVES) =>
+    `| ${state} | ${fate(state, true, false)} | ${fate(state, true, true)} | ${fate(state, false, false)} |`;
+  const head = "| write half | reuse allowed | others behind it | reuse forbidden |";
+  return [head, "| --- | --- | --- | --- |", ...states.map(row), ""].join("\n");
 }
 
 /** What a script prints, run by itself as a reader would run it. */
