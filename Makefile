@@ -33,10 +33,10 @@ test: $(WASM) ## the specs, a fuzz smoke, and whether each of Go's own tests has
 check: $(WASM) ## everything static: types, lint, format, import rules and cycles, leftovers
 	$(NODE_BIN)/tsc --noEmit -p .
 	$(NODE_BIN)/biome check --config-path=.biome.json --error-on-warnings .
-	$(NODE_BIN)/depcruise --config .dependency-cruiser.cjs lib spec fuzz build
+	$(NODE_BIN)/depcruise --config .dependency-cruiser.cjs lib spec fuzz .build
 	$(NODE_BIN)/knip
 	$(MAKE) package
-	@! git grep -nwE 'TODO|FIXME|XXX' -- lib spec fuzz bench build ':!*/generated/*' || (echo "leftovers: finish them or take them away" && false)
+	@! git grep -nwE 'TODO|FIXME|XXX' -- lib spec fuzz bench .build ':!*/generated/*' || (echo "leftovers: finish them or take them away" && false)
 
 spec: $(WASM) ## one spec: FILE=spec/pool or a file
 	$(VITEST) run $(FILE)
@@ -66,10 +66,10 @@ canaries: $(WASM) ## deliberate bugs, each of which the suite must catch: NAME=u
 	node --import tsx fuzz/canaries/run.ts $(NAME)
 
 build: $(WASM) ## dist/: what is published
-	$(NODE_BIN)/tsx build/run.ts
+	$(NODE_BIN)/tsx .build/run.ts
 
 package: build ## what is published: its size by parts, its manifest, its types as every kind of importer sees them
-	$(NODE_BIN)/tsx build/package.ts
+	$(NODE_BIN)/tsx .build/package.ts
 
 api: $(WASM) ## the API reference, in coverage/api: a name that is used and not published, or a dead link, is an error
 	$(NODE_BIN)/typedoc --options .typedoc.json

@@ -30,7 +30,7 @@ let environment: NodeJS.ProcessEnv;
 let programs = 0;
 
 beforeAll(async () => {
-  execFileSync(bin("tsx"), ["build/run.ts", join(dir, "dist")], { cwd: root });
+  execFileSync(bin("tsx"), [".build/run.ts", join(dir, "dist")], { cwd: root });
   writeFileSync(join(dir, "package.json"), '{"type":"module"}');
   const echo = (req: IncomingMessage, res: ServerResponse): void => {
     if (req.url === "/gzip") {

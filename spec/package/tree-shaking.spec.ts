@@ -1,6 +1,6 @@
 /**
  * What a bundler takes of the library into a program that imports `get`, by esbuild's own account: of each of our files,
- * the bytes that are left of it. build/package.ts holds the sum of it as published, where all these are one file.
+ * the bytes that are left of it. .build/package.ts holds the sum of it as published, where all these are one file.
  */
 
 import { fileURLToPath } from "node:url";
