@@ -25,6 +25,7 @@ import { type Dialed, Dialer, type Dialing, NegotiatedStream } from "./conn/dial
 import type { Exchange } from "./conn/exchange.ts";
 import type { Handover } from "./conn/handover.ts";
 import type { TlsOptions } from "./conn/tls.ts";
+import { debugListener } from "./debugging.ts";
 import { type CloseReason, DialError, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
 import type { DialOwner, Held, HeldAside } from "./held.ts";
 import { type Inspector, type InspectorOptions, serveInspector } from "./inspector.ts";
@@ -244,6 +245,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
     this.clock = clock;
     this.options = options;
     this.#listeners = new OpenTracer(tracerOf(options.trace));
+    const debug = debugListener();
+    if (debug !== null) this.#listeners.add(debug);
     this.tracer = withChannels(this.#listeners);
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
