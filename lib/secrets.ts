@@ -39,7 +39,7 @@ export function shownFields(fields: Fields): Fields {
 }
 
 /** The value of one field as it may be shown. */
-export function shownValue(name: string, value: string): string {
+function shownValue(name: string, value: string): string {
   return isSecretField(name) ? HIDDEN : shownText(value);
 }
 
