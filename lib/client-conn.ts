@@ -18,7 +18,7 @@ import type { Clock } from "./clock.ts";
 import { type Dialed, type Dialing, NegotiatedStream } from "./conn/dial.ts";
 import type { TlsOptions } from "./conn/tls.ts";
 import { type CloseReason, ConnectionClosedError, LocalProtocolError } from "./errors.ts";
-import type { DialOwner, Held } from "./held.ts";
+import type { DialOwner, Held, HeldAside } from "./held.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import type { Destination } from "./message/destination.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
@@ -32,7 +32,7 @@ import { WantConn } from "./pool/want-conn.ts";
 import type { RoundTripCall, RoundTripper } from "./round-tripper.ts";
 import { SharedConns } from "./shared-conns.ts";
 import { SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
-import { CallTrace, type Tracer, tracerOf } from "./trace.ts";
+import { CallTrace, TRACE_CONN, TRACE_DIAL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
 import type { TunnelTrace } from "./tunnel-dial.ts";
 import { authorityOf, type Way, type Ways } from "./way.ts";
 
@@ -58,6 +58,12 @@ export interface ClientConnHost {
   readonly tracer: Tracer;
   readonly ways: Pick<Ways, "serves" | "checkConnect">;
   startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing<Dialed>;
+  /** From its dial on, it is shown to who watches the transport. */
+  holding(held: HeldAside): void;
+  /** It is gone. */
+  letGo(held: HeldAside): void;
+  /** Tells the transport's listener what happens between calls. */
+  emit(lease: Held, detail: TraceDetail): void;
 }
 
 export class ClientConn implements RoundTripper {
@@ -154,7 +160,7 @@ export function openClientConn(
 }
 
 /** The one connection, with all that a call needs of a transport. */
-class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
+class OneConn implements HeldAside, CallHost, LeaseHost, SharedLeaseHost, DialOwner {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
   readonly tracer: Tracer;
@@ -234,25 +240,56 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
       return;
     }
     this.#dialed = true;
+    const { trace } = this;
+    const { target, proxy } = this.way;
+    this.#host.holding(this);
+    if (trace.mask & TRACE_DIAL) {
+      const { host, port } = target;
+      trace.emit({ type: "dial-start", host, port, ...(proxy === null ? {} : { proxy: proxy.shown }) });
+    }
     const dialing = this.#host.startDial(this.way, this.#abort.signal, dialTrace(this));
     dialing.promise.then(
       (dialed) => {
         try {
           if (dialed instanceof NegotiatedStream) {
             const lease = speak(this, slot, dialed, this.way);
-            this.#lease = lease;
+            this.#stands(lease, dialed);
             this.shared.opened(slot.key, lease, () => this.pool.dialed(slot, lease, true));
           } else {
-            this.#lease = new Lease(this, slot, dialed, this.way);
-            this.pool.dialed(slot, this.#lease);
+            const lease = new Lease(this, slot, dialed, this.way);
+            this.#stands(lease, dialed);
+            this.pool.dialed(slot, lease);
           }
         } catch (error) {
           dialed.destroy();
+          this.#host.letGo(this);
           this.pool.dialFailed(slot, error as Error); // whatever a function of the caller's threw
         }
       },
-      (error: unknown) => this.pool.dialFailed(slot, error as Error), // its own classes, or what a hook threw
+      (error: unknown) => {
+        this.#host.letGo(this);
+        if (trace.mask & TRACE_DIAL) trace.emit({ type: "dial-failed", error });
+        this.pool.dialFailed(slot, error as Error); // its own classes, or what a hook threw
+      },
     );
+  }
+
+  #stands(lease: Lease | SharedLease, { facts }: Dialed): void {
+    this.#lease = lease;
+    if (!(this.trace.mask & TRACE_DIAL)) return;
+    const { localAddress, localPort, remoteAddress, remotePort } = facts;
+    this.trace.emit({ type: "dial-done", id: lease.id, localAddress, localPort, remoteAddress, remotePort });
+  }
+
+  /** It serves nobody any more. What had an exchange has told of its end on the trace of that. */
+  #ended(lease: Held, told: boolean, reason: CloseReason): void {
+    this.#host.letGo(this);
+    if (!told && this.tracer.mask & TRACE_CONN) this.#host.emit(lease, { type: "connection-closed", reason });
+  }
+
+  /** What it holds, for who watches. */
+  get lease(): Held | null {
+    return this.#lease;
   }
 
   giveUp(reason: unknown): void {
@@ -401,6 +438,7 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
 
   leaseClosed(lease: Lease, reason: CloseReason, unsettled: boolean): void {
     this.#lost(reason);
+    this.#ended(lease, lease.exchange !== null, reason);
     if (!unsettled) this.pool.remove(lease.slot); // else its call decides
   }
 
@@ -409,7 +447,9 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
     this.pool.release(lease.slot);
   }
 
-  leaseHandoverClosed(): void {}
+  leaseHandoverClosed(lease: Lease): void {
+    this.#ended(lease, false, "handed-over");
+  }
 
   leaseUnread(): void {}
 
@@ -437,6 +477,7 @@ class OneConn implements CallHost, LeaseHost, SharedLeaseHost, DialOwner {
 
   sharedClosed(lease: SharedLease, reason: CloseReason): void {
     this.#lost(reason);
+    this.#ended(lease, false, reason);
     this.pool.remove(lease.slot);
   }
 }

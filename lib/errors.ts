@@ -8,6 +8,9 @@
  * and in `stats()`, and never reach a caller as an error class.
  */
 
+import type { InspectOptions } from "node:util";
+import { shownText } from "./secrets.ts";
+
 /** What is known about the attempt that failed. Every field is optional: an error says what it knows. */
 export interface ErrorFacts {
   /** The original error of the system or of the caller's own code. */
@@ -102,6 +105,15 @@ export abstract class HttpError extends Error {
     const mine = this as Record<FactName, unknown>; // each field has the type that it has in ErrorFacts
     for (const name of FACT_NAMES) if (facts[name] !== undefined) mine[name] ??= facts[name];
     return this;
+  }
+
+  /** As any error is shown, its first line what happened and its last ones the facts, without the secrets of URLs. @internal */
+  [Symbol.for("nodejs.util.inspect.custom")](
+    depth: number,
+    options: InspectOptions,
+    inspect: (value: unknown, options: InspectOptions) => string,
+  ): string {
+    return shownText(inspect(this, { ...options, depth, customInspect: false }));
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { CloseReason } from "./errors.ts";
+import type { Pool } from "./pool/pool.ts";
 import type { CallTrace } from "./trace.ts";
 import type { Way } from "./way.ts";
 
@@ -21,6 +22,14 @@ export interface Held {
   idle(ms: number): void;
   /** @param error what is in flight fails with */
   close(reason: CloseReason, error?: unknown): void;
+}
+
+/** A connection that somebody holds, outside of the transport's pool: its own pool has it and those who wait for it. */
+export interface HeldAside {
+  readonly way: Way;
+  /** Null until its dial is done. */
+  readonly lease: Held | null;
+  readonly pool: Pool<Held, DialOwner>;
 }
 
 /** For whom a dial is made. */

@@ -6,7 +6,10 @@
  * to, so nobody pays for the others. What a hook throws is an uncaught exception of its own, and the call goes on: to end
  * a call from within, abort its signal (Go's Got1xxResponse, which can fail a call, is `onInformation` here).
  *
- * Owns: the calls whose request is being written; an entry goes with the request's end or its connection's.
+ * Over HTTP/2, as in Go, `putIdleConn` is silent, since nobody gives a connection back there that others use too; and
+ * `wroteRequest` tells of requests that were sent, since a stream that fails closes no connection.
+ *
+ * Owns: the calls whose request is being written; an entry goes with the request's end, its connection's or its call's.
  *
  * Go net/http/httptrace ClientTrace.
  */
@@ -39,7 +42,11 @@ export interface ClientTrace {
   /** A connection is asked for. @param hostPort of the target, or of the proxy */
   getConn?(hostPort: string): void;
   gotConn?(info: GotConnInfo): void;
-  /** @param refused null: it is in the pool; else why it was closed instead. Before the caller learns of the body's end */
+  /**
+   * Not over HTTP/2.
+   *
+   * @param refused null: it is in the pool; else why it was closed instead. Before the caller learns of the body's end
+   */
   putIdleConn?(refused: CloseReason | null): void;
   /** Of a 1xx, too. */
   gotFirstResponseByte?(): void;
@@ -104,15 +111,17 @@ export function clientTrace(hooks: ClientTrace, beneath?: TraceOption): TraceOpt
     if (hook === undefined) continue;
     if (typeof hook !== "function") throw wrongType(name, "a function", hook);
     groups.add(GROUPS[name as keyof ClientTrace]); // hasOwn has just said that it is one of them
+    if (name === "wroteRequest") groups.add("call");
   }
   const dispatch = new Dispatch({ ...hooks });
-  const own: TraceOption = { groups: [...groups], on: (event) => dispatch.on(event) };
+  const own: TraceOption = { groups: [...groups], on: (event) => dispatch.on(event), secrets: true };
   return beneath === undefined ? own : bothTraces(own, beneath);
 }
 
 class Dispatch {
   readonly #hooks: ClientTrace;
-  readonly #writing = new Set<number | null>();
+  /** Requests that are being written; true where HTTP/2 has answered one before that was over. */
+  readonly #writing = new Map<number | null, boolean>();
 
   constructor(hooks: ClientTrace) {
     this.#hooks = hooks;
@@ -158,7 +167,7 @@ class Dispatch {
       case "tls-failed":
         return safely(() => hooks.tlsHandshakeDone?.(null, event.error));
       case "request-write":
-        if (hooks.wroteRequest !== undefined) this.#writing.add(event.call);
+        if (hooks.wroteRequest !== undefined) this.#writing.set(event.call, false);
         return;
       case "request-head":
         return this.#wroteHead(event.fields);
@@ -168,6 +177,16 @@ class Dispatch {
         return this.#written(event.call, null);
       case "connection-closed":
         return this.#written(event.call, event.reason);
+      case "head":
+        if (event.httpVersion === "2" && this.#writing.has(event.call)) this.#writing.set(event.call, true);
+        return;
+      case "end":
+        if (this.#writing.get(event.call)) this.#writing.delete(event.call); // the rest of it is never sent
+        return;
+      case "retry":
+      case "call-failed":
+      case "body-failed":
+        this.#writing.delete(event.call); // where no connection was closed with it (HTTP/2)
     }
   }
 

@@ -35,15 +35,29 @@ type Fields = readonly (readonly [string, string])[];
 
 /** Fields as they may be shown: no value of a secret one, and no credentials of URLs in the others. */
 export function shownFields(fields: Fields): Fields {
-  return fields.map(([name, value]) => [name, SECRET.has(name.toLowerCase()) ? HIDDEN : shownText(value)] as const);
+  return fields.map(([name, value]) => [name, shownValue(name, value)] as const);
+}
+
+/** The value of one field as it may be shown. */
+function shownValue(name: string, value: string): string {
+  return isSecretField(name) ? HIDDEN : shownText(value);
+}
+
+/** Whether nothing of such a field's value may be shown. */
+export function isSecretField(name: string): boolean {
+  return SECRET.has(name.toLowerCase());
 }
 
 /** Any text with the credentials and the signatures of the URLs in it hidden. */
 export function shownText(text: string): string {
-  // User information ends at the last @ of the authority: a password may have an @ that nobody escaped.
-  const bare = text.includes("@") ? text.replace(/([/\\]{2})[^\s/\\?#"'<>]*@/g, `$1${HIDDEN}@`) : text;
+  // User information ends at the last @ of the authority: a password may have an @ that nobody escaped, and quotes.
+  const bare = text.includes("@") ? text.replace(/([/\\]{2})[^\s/\\?#]*@/g, `$1${HIDDEN}@`) : text;
   return bare.includes("=") ? bare.replace(SIGNATURE, `$1${HIDDEN}`) : bare;
 }
 
-/** Query parameters that make a URL a key: those of the clouds' presigned URLs, and of OAuth in a URL (RFC 6750 §2.3). */
-const SIGNATURE = /([?&](?:AWSAccessKeyId|Signature|sig|X-Goog-Signature|X-Amz-Signature|access_token)=)[^&#\s"'<>]*/gi;
+/**
+ * Parameters that make a URL a key: those of the clouds' presigned URLs, and of OAuth, in a query (RFC 6750 §2.3) or a
+ * fragment (RFC 6749 §4.2.2).
+ */
+const SIGNATURE =
+  /([?&#](?:AWSAccessKeyId|Signature|sig|X-Goog-Signature|X-Amz-Signature|X-Amz-Security-Token|X-OSS-Signature|X-OSS-Security-Token|access_token|refresh_token|id_token|client_secret|api_key)=)[^&#\s"'<>]*/gi;

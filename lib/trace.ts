@@ -11,7 +11,7 @@ import { throwLater } from "./boundary.ts";
 import type { Clock } from "./clock.ts";
 import type { TlsFacts } from "./conn/conduit.ts";
 import type { CloseReason, DialAttempt } from "./errors.ts";
-import type { Headers } from "./message/headers.ts";
+import { type Headers, headersOver, PairLines } from "./message/headers.ts";
 import type { ConnectionInfo } from "./message/response.ts";
 import type { Timings } from "./message/timings.ts";
 import { shownFields, shownText } from "./secrets.ts";
@@ -153,8 +153,8 @@ export type TraceDetail =
       readonly target: string;
       readonly headers: AskedFields;
     }
-  /** The head was handed over. Its fields may hold credentials, so they are given to those who ask for them. */
-  | { readonly type: "request-head"; readonly fields: () => readonly (readonly [name: string, value: string])[] }
+  /** The head was handed over. */
+  | { readonly type: "request-head"; readonly fields: AskedFields }
   /** The body waits for a 100. */
   | { readonly type: "continue-wait" }
   | { readonly type: "request-sent"; readonly bytes: number }
@@ -270,6 +270,12 @@ export function shown(event: TraceEvent): TraceEvent {
       const { type, status, framing, statusText, httpVersion, early, at, call, attempt, connection } = event;
       const headers = hiding(event.headers);
       return { type, status, framing, statusText, httpVersion, headers, early, at, call, attempt, connection };
+    }
+    case "request-head":
+      return { ...event, fields: hiding(event.fields) };
+    case "information": {
+      const { headers } = event;
+      return { ...event, headers: () => headersOver(new PairLines(shownFields(headers().raw))) };
     }
     default:
       return event;

@@ -25,8 +25,9 @@ import { type Dialed, Dialer, type Dialing, NegotiatedStream } from "./conn/dial
 import type { Exchange } from "./conn/exchange.ts";
 import type { Handover } from "./conn/handover.ts";
 import type { TlsOptions } from "./conn/tls.ts";
+import { debugListener } from "./debugging.ts";
 import { type CloseReason, DialError, HttpError, type TimeoutError, TransportClosedError } from "./errors.ts";
-import type { DialOwner, Held } from "./held.ts";
+import type { DialOwner, Held, HeldAside } from "./held.ts";
 import { type Inspector, type InspectorOptions, serveInspector } from "./inspector.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
@@ -227,6 +228,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
   readonly #dialer: Dialer;
   readonly #dials = new Map<Slot<Held>, DialInProgress>();
   readonly #leases = new Set<Held>();
+  /** What newClientConn() gave, while it stands. */
+  readonly #aside = new Set<HeldAside>();
   readonly #handedOver = new Set<Handover>();
   /** Origins that were warned about an unread body; one warning each. */
   readonly #warned = new Set<string>();
@@ -242,6 +245,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
     this.clock = clock;
     this.options = options;
     this.#listeners = new OpenTracer(tracerOf(options.trace));
+    const debug = debugListener();
+    if (debug !== null) this.#listeners.add(debug);
     this.tracer = withChannels(this.#listeners);
     this.ways = new Ways(options);
     this.#dialer = new Dialer(options, clock);
@@ -481,6 +486,14 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
     if (this.tracer.mask & TRACE_CONN) this.emit(lease, { type: "connection-closed", reason: "handed-over" });
   }
 
+  holding(held: HeldAside): void {
+    this.#aside.add(held);
+  }
+
+  letGo(held: HeldAside): void {
+    this.#aside.delete(held);
+  }
+
   /** Tells the transport's own listener what happens between calls. */
   emit(lease: Held, detail: TraceDetail): void {
     this.tracer.emit(stamped(detail, this.clock.now(), null, 0, lease.id));
@@ -532,7 +545,8 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
   view(max: number): TransportView {
     const { clock, pool } = this;
     const dialsFor = [...this.#dials.values()];
-    return viewOf({ clock, pool, leases: this.#leases, dialsFor, stats: () => this.stats() }, max);
+    const { leases, aside } = { leases: this.#leases, aside: this.#aside };
+    return viewOf({ clock, pool, leases, aside, dialsFor, stats: () => this.stats() }, max);
   }
 
   listen(trace: TraceOption): () => void {

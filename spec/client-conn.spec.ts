@@ -2,10 +2,19 @@
 
 import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
-import { Client, DialError, LocalProtocolError, Request, Transport, TransportClosedError } from "../lib/index.ts";
+import {
+  Client,
+  DialError,
+  LocalProtocolError,
+  Request,
+  type TraceEvent,
+  Transport,
+  TransportClosedError,
+} from "../lib/index.ts";
+import { watchedOf } from "../lib/watched.ts";
 import { OK } from "./support/exchanges.ts";
 import { checkLeaks } from "./support/leak-check.ts";
-import { turns } from "./support/loop.ts";
+import { turns, until } from "./support/loop.ts";
 import { type ScriptedPeer, scriptedPeer } from "./support/scripted-peer.ts";
 
 const leaks = checkLeaks();
@@ -259,5 +268,57 @@ describe("Transport.preconnect()", () => {
     expect(transport.stats().dialed).toBe(1); // that request took it
     await transport.destroy();
     await new Promise((resolve) => server.close(resolve));
+  });
+});
+
+describe("a connection that newClientConn() gave, to who watches its transport", () => {
+  test("is in the view with its exchange and with who waits for it, and in no figure of the pool, until it is closed", async () => {
+    await using peer = await scriptedPeer();
+    const watched = watchedOf(peer.transport)!; // one of ours
+    const { conn, end } = await held(peer);
+    const key = `|http|${peer.authority} (newClientConn)`;
+    expect(watched.view(9).connections).toMatchObject([{ key, state: "idle", call: null }]);
+    const first = conn.roundTrip(new Request(peer.url("/first?sig=signed")));
+    const second = conn.roundTrip(new Request(peer.url("/second")));
+    await end.readHead();
+    const view = watched.view(9);
+    expect(view.connections).toMatchObject([
+      { key, state: "busy", request: expect.stringMatching(/first\?sig=\[hidden\]$/) },
+    ]);
+    expect(view.waiters).toMatchObject([{ key }]);
+    expect(view.pools).toMatchObject([{ key, busy: 1, waiting: 1 }]);
+    expect(view.figures).toMatchObject({ busy: 0, idle: 0, waiting: 0, dialed: 0 });
+    expect(view.more).toEqual({ pools: 0, connections: 0, waiters: 0 });
+    expect(watched.view(0).more).toEqual({ pools: 1, connections: 1, waiters: 1 });
+    end.reply(OK);
+    await (await first).bytes();
+    await end.readHead();
+    end.reply(OK);
+    await (await second).bytes();
+    conn.close();
+    expect(watched.view(9)).toMatchObject({ connections: [], pools: [], waiters: [] });
+  });
+
+  test("is in none where its dial failed", async () => {
+    await using transport = new Transport({ dial: () => Promise.reject(new Error("no")) });
+    await expect(transport.newClientConn("http://a.example/")).rejects.toThrow();
+    expect(watchedOf(transport)?.view(9)).toMatchObject({ connections: [], pools: [] });
+  });
+
+  test("tells of its dial and, closed between two calls, of its end and the reason", async () => {
+    const events: TraceEvent[] = [];
+    await using peer = await scriptedPeer({ trace: (event) => events.push(event) });
+    const { conn, end } = await held(peer);
+    const call = conn.roundTrip(new Request(peer.url()));
+    await end.readHead();
+    end.reply(OK);
+    await (await call).bytes();
+    end.end();
+    await until(() => conn.error !== null, "the connection was lost");
+    const of = (type: TraceEvent["type"]) => events.filter((event) => event.type === type);
+    expect(of("dial-start")).toHaveLength(1);
+    const [made] = of("dial-done") as Extract<TraceEvent, { type: "dial-done" }>[];
+    expect(of("connection-closed")).toMatchObject([{ reason: "server-closed-idle", connection: made?.id, call: null }]);
+    expect(of("connection-idle")).toEqual([]); // it never goes into the pool
   });
 });

@@ -1,5 +1,6 @@
 /** The client over a round tripper that writes down what it is given: what a call becomes before it leaves. */
 
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { Client, type ClientOptions, Request, Response, type RoundTripCall, Transport } from "../lib/index.ts";
 import { VirtualClock } from "../lib/testing/virtual-clock.ts";
@@ -412,4 +413,9 @@ describe("the transport of a client", () => {
     expect((await call).status).toBe(200);
     expect(statuses).toEqual([503, 503, 200]);
   });
+});
+
+test("inspect() of a client is one line, which tells of its transport", async () => {
+  await using client = new Client({ headers: { Authorization: "Bearer secret" } });
+  expect(inspect(client)).toBe("Client { Transport { 0 busy, 0 idle, 0 dialing, 0 waiting } }");
 });

@@ -89,3 +89,13 @@ describe("HttpError", () => {
     expect(error.attempt).toBe(2);
   });
 });
+
+test("inspect() of an error shows its facts and no secret of a URL, in its cause neither", () => {
+  const cause = new Error("at http://user:pass@host/?sig=signed");
+  const error = new ConnectionClosedError("Cannot send: http://user:pass@host/", { cause, bytesSubmitted: 3 });
+  const shown = inspect(error);
+  expect(shown).toMatch(/^ConnectionClosedError: Cannot send: http:\/\/\[hidden\]@host\/\n {4}at /);
+  expect(shown).toContain("bytesSubmitted: 3");
+  expect(shown).toContain("[cause]: Error: at http://[hidden]@host/?sig=[hidden]");
+  expect(shown).not.toMatch(/user|pass|signed/);
+});

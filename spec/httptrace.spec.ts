@@ -10,6 +10,7 @@ import { type ClientTrace, clientTrace } from "../lib/httptrace.ts";
 import { Client, Transport } from "../lib/index.ts";
 import { tracerOf } from "../lib/trace.ts";
 import { CertificateAuthority } from "./support/certs.ts";
+import { h2Peer } from "./support/h2-peer.ts";
 import { checkLeaks } from "./support/leak-check.ts";
 import { until } from "./support/loop.ts";
 import { type PeerConn, type ScriptedPeer, scriptedPeer } from "./support/scripted-peer.ts";
@@ -436,5 +437,24 @@ describe("response.timings", () => {
     const response = await call;
     await response.bytes();
     expect(response.timings).toMatchObject({ connect: 0, tls: 0, assigned: 100 });
+  });
+});
+
+describe("clientTrace() over HTTP/2", () => {
+  test("calls the hooks of a request that waits for a 100, but the one for a connection that was given back", async () => {
+    const log = new Log();
+    await using peer = await h2Peer((stream) => {
+      stream.resume().once("end", () => {
+        stream.respond({ ":status": 200 });
+        stream.end("ok");
+      });
+    });
+    const headers = { Expect: "100-continue", "X-A": "1" };
+    await (await peer.client.post(peer.url(), { body: "abc", headers, trace: clientTrace(log.hooks) })).bytes();
+    const names = log.names.slice(log.names.indexOf("gotConn"));
+    expect(names.slice(0, 3)).toEqual(["gotConn", "wroteHeaders", "wait100Continue"]);
+    expect(log.of("wroteHeaderField")).toContainEqual(["X-A", ["1"]]);
+    expect(log.of("wroteRequest")).toEqual([[{ error: null }]]);
+    expect(names).not.toContain("putIdleConn");
   });
 });

@@ -4,6 +4,8 @@
  * Pure. What the grammar allows beyond that is for Request to judge.
  */
 
+import { isSecretField, shownText } from "../secrets.ts";
+
 export type Target =
   | { readonly ok: true; readonly url: string }
   | { readonly ok: false; readonly why: "bad-url" | "unsupported-scheme"; readonly message: string };
@@ -30,14 +32,15 @@ export function redacted(url: string): string {
 
 /** Any text with the credentials of the URLs in it taken out. */
 export function withoutCredentials(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/\\?#"']*@/gi, "$1");
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/\\?#]*@/gi, "$1");
 }
 
-const SECRET = /^(proxy-)?authorization$/i;
+const SCHEMED = /^(proxy-)?authorization$/i;
 
-/** A field as it may be shown: of an Authorization, the scheme alone. */
+/** A field as it may be shown: of an Authorization, the scheme alone; of other secrets nothing. */
 export function shownField(name: string, value: string): string {
-  if (!SECRET.test(name)) return `${name}: ${value}`;
+  if (!isSecretField(name)) return `${name}: ${shownText(value)}`;
+  if (!SCHEMED.test(name)) return `${name}: (hidden)`;
   const blank = value.indexOf(" ");
   return `${name}: ${blank < 0 ? "" : `${value.slice(0, blank)} `}(hidden)`;
 }

@@ -10,6 +10,7 @@ import type { Request, Response, RoundTripCall, RoundTripper, TraceListener, Tra
 import { acceptEncoding } from "../message/decode.ts";
 import { resolveOptions } from "../options.ts";
 import { outgoingHead } from "../outgoing-head.ts";
+import { shownText } from "../secrets.ts";
 import { writeHead } from "../wire/request-writer.ts";
 import { eventLine } from "./events.ts";
 import { printable } from "./format.ts";
@@ -50,7 +51,11 @@ export class ShowingRoundTripper implements RoundTripper {
   }
 
   #show(mark: string, first: string, fields: readonly (readonly [name: string, value: string])[]): void {
-    const lines = [printable(first), ...fields.map(([name, value]) => printable(shownField(name, value))), ""];
+    const lines = [
+      printable(shownText(first)),
+      ...fields.map(([name, value]) => printable(shownField(name, value))),
+      "",
+    ];
     for (const line of lines) this.#out.write(`${`${mark} ${line}`.trimEnd()}\n`);
   }
 }

@@ -174,12 +174,19 @@ export class H2Exchange implements ResponseBacking, BodySource {
     this.#stream = stream;
     this.#headSubmitted = head.text.length;
     this.#listen(stream);
-    if (this.#trace.mask & TRACE_CONN)
-      this.#trace.emit({ type: "request-write", bytes: head.text.length, ...headParts(head.text) });
+    if (this.#trace.mask & TRACE_CONN) {
+      const { target, headers } = headParts(head.text);
+      this.#trace.emit({ type: "request-write", bytes: head.text.length, target, headers });
+      this.#trace.emit({ type: "request-head", fields: headers });
+      if (body !== null && head.expectContinue) this.#trace.emit({ type: "continue-wait" });
+    }
     if (body === null) return;
     this.#upload = new Upload(stream, body, connection.clock, {
       expectContinue: head.expectContinue,
       limits: this.#limits,
+      wrote: (bytes) => {
+        if (this.#trace.mask & TRACE_BODY) this.#trace.emit({ type: "body-sent", bytes });
+      },
       sent: () => this.#sent(),
       failed: (error) => this.fail(error),
       slow: () => this.fail(this.#timeout("write", "writeTimeout", this.#limits.writeTimeout)),
@@ -254,7 +261,12 @@ export class H2Exchange implements ResponseBacking, BodySource {
     this.#length = !bodiless && length !== null && /^\d+$/.test(length) ? Number(length) : null;
     if (!bodiless) this.#content = this.#contentOf(fieldOf(pairs, "content-encoding"));
     if (trace.mask & TRACE_CONN) {
-      const facts = { statusText: "", httpVersion: "2", headers: () => pairs, early: !this.#requestSent } as const;
+      const facts = {
+        statusText: "",
+        httpVersion: "2",
+        headers: () => pairs.map(([name, value]) => [name, value] as const),
+        early: !this.#requestSent,
+      } as const;
       trace.emit({ type: "head", status, framing: this.framing, ...facts }, now);
     }
     if (this.#isOver) return; // the listener has ended it

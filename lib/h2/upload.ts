@@ -16,6 +16,8 @@ export interface UploadHooks {
   /** Whether it waits for a 100 before it begins (RFC 9110 §10.1.1). */
   readonly expectContinue: boolean;
   readonly limits: { readonly writeTimeout: number; readonly expectContinueTimeout: number };
+  /** A slice was taken. */
+  wrote(bytes: number): void;
   /** The last byte was handed over. */
   sent(): void;
   /** The body itself failed. */
@@ -87,6 +89,7 @@ export class Upload {
       this.#stream.write(slice, (error) => {
         this.#deadline.reset(0);
         if (error) this.release();
+        else this.#hooks.wrote(slice.length);
         resolve();
       });
     });

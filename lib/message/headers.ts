@@ -14,6 +14,7 @@
  */
 
 import { LocalProtocolError } from "../errors.ts";
+import { isSecretField, shownText } from "../secrets.ts";
 import { isFieldValue, isToken } from "../wire/abnf.ts";
 import { inspectCustom, kindOf } from "./options.ts";
 
@@ -48,9 +49,6 @@ export class PairLines implements FieldLines {
     return this.#pairs[index]?.[1] ?? "";
   }
 }
-
-/** Values that are never shown by `inspect`. */
-const SECRET = new Set(["authorization", "proxy-authorization", "cookie", "set-cookie"]);
 
 /** Makes an immutable Headers over field lines. Set by the class, which alone can. */
 let overLines: (lines: FieldLines, hidden: ReadonlySet<string> | null) => Headers;
@@ -187,7 +185,7 @@ export class Headers {
 
   /** @internal */
   [inspectCustom](): string {
-    const shown = this.raw.map(([name, value]) => `${name}: ${SECRET.has(name.toLowerCase()) ? "…" : value}`);
+    const shown = this.raw.map(([name, value]) => `${name}: ${isSecretField(name) ? "…" : shownText(value)}`);
     return shown.length === 0 ? "Headers {}" : `Headers { ${shown.join(", ")} }`;
   }
 

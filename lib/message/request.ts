@@ -12,6 +12,7 @@
  */
 
 import { LocalProtocolError } from "../errors.ts";
+import { shownText } from "../secrets.ts";
 import { isAuthorityForm, isRequestTarget, isToken } from "../wire/abnf.ts";
 import { type Destination, destinationOf } from "./destination.ts";
 import {
@@ -252,7 +253,7 @@ export class Request {
 
   /** @internal */
   [inspectCustom](): string {
-    return `Request { ${this.#method} ${this.url}${this.#body === null ? "" : `, body ${this.#body.kind}`} }`;
+    return `Request { ${this.#method} ${shownText(this.url)}${this.#body === null ? "" : `, body ${this.#body.kind}`} }`;
   }
 
   /**

@@ -11,6 +11,7 @@
  */
 
 import type { Duplex, Readable } from "node:stream";
+import { shownText } from "../secrets.ts";
 import { type Headers, headersOver, PairLines } from "./headers.ts";
 import { MadeBacking, madeBacking, NOTHING } from "./made-response.ts";
 import { serializedMimeType } from "./mime-type.ts";
@@ -308,7 +309,7 @@ export class Response {
   [inspectCustom](): string {
     const words = [
       `${this.status} ${this.statusText}`.trimEnd(),
-      this.url,
+      shownText(this.url),
       `body ${this.bodyUsed ? "used" : "unread"}`,
     ];
     return `Response { ${words.filter((word) => word !== "").join(", ")} }`;

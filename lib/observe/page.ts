@@ -5,6 +5,7 @@
  * Its Content-Security-Policy lets it load nothing, and what peers sent gets into it as data alone, never as markup.
  */
 
+import { shownText } from "../secrets.ts";
 import { BAR_WORDS, barsOf } from "./bars.ts";
 import { PAGE_SCRIPT } from "./page-script.ts";
 import { PAGE_STYLE } from "./page-style.ts";
@@ -17,7 +18,7 @@ export function page(recording: Recording, title = "persistconn"): string {
     /[<\u2028\u2029]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-  const shownTitle = title.replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
+  const shownTitle = shownText(title).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
   return `<!doctype html>
 <html lang="en">
 <head>

@@ -261,6 +261,18 @@ describe("the request", () => {
     }
   });
 
+  test("run() shows no cookie, no key and no signature under -v, and puts none into the title of a page", async () => {
+    await using server = await rawServer(({ socket }) => socket.write(ok("ok", "Set-Cookie: a=SECRET-S\r\n")));
+    const html = join(folder, "secrets.html");
+    const headers = ["-H", "Cookie: a=SECRET-C", "-H", "X-Api-Key: SECRET-K"];
+    const { stderr } = await cli(["-v", ...headers, "--html", html, `${server.url}?a=1&sig=SECRET-Q`]);
+    expect(stderr).toContain("> GET /?a=1&sig=[hidden] HTTP/1.1");
+    expect(fieldsOf(server.requests[0]!).cookie).toBe("a=SECRET-C");
+    const page = readFileSync(html, "utf8");
+    expect(page).toContain("?a=1&#38;sig=[hidden]</title>");
+    expect(stderr + page).not.toContain("SECRET-");
+  });
+
   test("run() goes through the proxy of -x, of the environment, or through none", async () => {
     await using proxy = await rawServer(sayOk);
     await using server = await rawServer(sayOk);

@@ -46,6 +46,13 @@ test("shownField() tells the scheme of an Authorization, not its secret", () => 
   expect(shownField("Accept", "a/b")).toBe("Accept: a/b");
 });
 
+test("shownField() shows nothing of a cookie or a key, and no credentials of a URL in another field", () => {
+  expect(shownField("Cookie", "a=b")).toBe("Cookie: (hidden)");
+  expect(shownField("set-cookie", "a=b; Secure")).toBe("set-cookie: (hidden)");
+  expect(shownField("X-Api-Key", "k")).toBe("X-Api-Key: (hidden)");
+  expect(shownField("Location", "http://u:p@h/?sig=s")).toBe("Location: http://[hidden]@h/?sig=[hidden]");
+});
+
 const COMMON = { at: 12.5, call: 1, attempt: 1, connection: 3 };
 
 test("eventLine() has time, connection, type and facts", () => {

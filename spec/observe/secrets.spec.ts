@@ -5,11 +5,12 @@
  */
 
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { eventLine } from "../../lib/cli/events.ts";
 import { renderWaterfall } from "../../lib/cli/waterfall.ts";
-import type { TraceEvent } from "../../lib/index.ts";
+import { Request, Response, type TraceEvent } from "../../lib/index.ts";
 import { Recent } from "../../lib/observe/inspector/recent.ts";
 import { explain, har, openTelemetry, page, Recording, traceAll, traceEvents } from "../../lib/observe.ts";
 import { SECRET_FIELDS, shownText } from "../../lib/secrets.ts";
@@ -38,8 +39,11 @@ const scene = fc.record({
   asked: fc.array(fc.tuple(anyCase(REQUEST_FIELDS), token), { maxLength: 4 }),
   answered: fc.array(fc.tuple(anyCase(FIELDS), token), { maxLength: 4 }),
   user: token,
-  password: fc.tuple(token, fc.constantFrom("", "@", ":", "%40", "é")).map(([a, b]) => a + b),
-  signature: fc.tuple(fc.constantFrom("sig", "Signature", "X-Amz-Signature", "access_token"), token),
+  password: fc.tuple(token, fc.constantFrom("", "@", ":", "%40", "é", "'")).map(([a, b]) => a + b),
+  signature: fc.tuple(
+    fc.constantFrom("sig", "Signature", "X-Amz-Signature", "X-Amz-Security-Token", "access_token"),
+    token,
+  ),
   ending: fc.constantFrom("whole", "cut", "redirect"),
   elsewhere: token,
 });
@@ -94,14 +98,30 @@ test("no secret of any call is in any output", async () => {
           );
           await conn.readHead();
         }
+        conn.reply(`HTTP/1.1 103 Early Hints\r\n${fields}${away}\r\n`);
         conn.reply(`HTTP/1.1 200 OK\r\n${fields}${away}Content-Length: 4\r\n\r\n${ending === "cut" ? "o" : "okay"}`);
         if (ending === "cut") conn.end();
         await call.then((response) => response.bytes()).catch(() => {});
         await peer.transport.destroy();
 
         outputs.push(watched.view(100), recent.since(0), ...recent.calls.map((id) => recent.story(id)));
-        for (const event of events) outputs.push(event, explain(event), eventLine(event, 0));
-        outputs.push(har(recording), traceEvents(recording), page(recording), renderWaterfall(recording, 200));
+        for (const event of events) {
+          outputs.push(event, explain(event), eventLine(event, 0));
+          // Fields are functions: whoever did not ask for secrets gets none from them either.
+          if (event.type === "request-write" || event.type === "head") outputs.push(event.headers());
+          if (event.type === "request-head") outputs.push(event.fields());
+          if (event.type === "information") outputs.push(event.headers().raw);
+        }
+        const failed = await call.catch((error: unknown) => error);
+        const request = new Request(url, { headers: asked });
+        outputs.push(...[request, request.headers, failed, peer.client, peer.transport].map((value) => inspect(value)));
+        if (failed instanceof Response) outputs.push(inspect(failed.headers));
+        outputs.push(
+          har(recording),
+          traceEvents(recording),
+          page(recording, `GET ${url}`),
+          renderWaterfall(recording, 200),
+        );
         const text = JSON.stringify(outputs);
         const basic = Buffer.from(`${user}:${password}`).toString("base64");
         const secrets = [...asked, ...answered].map(([, value]) => value);
@@ -123,7 +143,59 @@ test.each([
   ["/p?sig=abc&b=1#f", "/p?sig=[hidden]&b=1#f"],
   ["/p?a=1&access_token=x", "/p?a=1&access_token=[hidden]"],
   ["/p?design=1&mysig=2", "/p?design=1&mysig=2"],
+  ["http://u:p'w\"x@h/", "http://[hidden]@h/"],
+  ["https://h/#access_token=x&state=1", "https://h/#access_token=[hidden]&state=1"],
+  ["/p?X-Amz-Security-Token=x", "/p?X-Amz-Security-Token=[hidden]"],
   ["a@b.example", "a@b.example"],
 ])("shownText() hides credentials and signatures of URLs, and nothing else: %s", (text, shown) => {
   expect(shownText(text)).toBe(shown);
+});
+
+test("a listener sees what it asked for, whoever else listens, and what it does to the fields is seen by nobody", async () => {
+  const told: { who: string; type: string; pairs: string }[] = [];
+  const listener = (who: string) => (event: TraceEvent) => {
+    const asked = event.type === "head" || event.type === "request-write" || event.type === "information";
+    const fields = asked ? event.headers() : event.type === "request-head" ? event.fields() : null;
+    if (fields === null) return;
+    const pairs = "raw" in fields ? fields.raw : fields;
+    told.push({ who, type: event.type, pairs: JSON.stringify(pairs) });
+    if (!Array.isArray(fields)) return; // a Headers is immutable
+    for (const pair of fields as [string, string][]) pair[1] = "altered";
+    fields.length = 0;
+  };
+  const onChannel = (message: unknown) => listener("hidden channel")(message as TraceEvent); // what this channel carries
+  subscribe("persistconn:connection", onChannel);
+  try {
+    const trace = traceAll(
+      { on: listener("secret 1"), secrets: true },
+      listener("hidden 1"),
+      { on: listener("secret 2"), secrets: true },
+      listener("hidden 2"),
+    );
+    await using peer = await scriptedPeer({ trace });
+    watchedOf(peer.transport)!.listen(listener("hidden 3")); // one of ours
+    const call = peer.client.get(peer.url("/?sig=signed"), {
+      headers: { Cookie: "a=cookie", "X-A": "1" },
+      trace: { on: listener("secret 3"), secrets: true },
+    });
+    const conn = await peer.accept();
+    expect(await conn.readHead()).toContain("Cookie: a=cookie\r\n");
+    conn.reply("HTTP/1.1 103 Early Hints\r\nSet-Cookie: a=cookie\r\nX-A: 1\r\n\r\n");
+    conn.reply("HTTP/1.1 200 OK\r\nSet-Cookie: a=cookie\r\nX-A: 1\r\nContent-Length: 2\r\n\r\nok");
+    const response = await call;
+    expect(response.headers.get("x-a")).toBe("1");
+    expect(response.headers.getSetCookie()).toEqual(["a=cookie"]);
+    await response.bytes();
+  } finally {
+    unsubscribe("persistconn:connection", onChannel);
+  }
+  const who = ["secret 1", "hidden 1", "secret 2", "hidden 2", "hidden 3", "hidden channel", "secret 3"];
+  for (const type of ["request-write", "request-head", "information", "head"]) {
+    const those = told.filter((one) => one.type === type);
+    expect(those.map((one) => one.who)).toEqual(who);
+    for (const { who: name, pairs } of those) {
+      expect(pairs).toContain('["X-A","1"]');
+      expect(pairs.includes("a=cookie")).toBe(name.startsWith("secret"));
+    }
+  }
 });
