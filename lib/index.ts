@@ -71,7 +71,7 @@ export {
   type RedirectOptions,
 } from "./redirect-options.ts";
 export type { CallDeadline, Information, RoundTripCall, RoundTripper } from "./round-tripper.ts";
-export type { TraceDetail, TraceEvent, TraceFields, TraceGroup, TraceListener, TraceOption } from "./trace.ts";
+export type { AskedFields, TraceDetail, TraceEvent, TraceFields, TraceGroup, TraceListener, TraceOption } from "./trace.ts";
 export { Transport, type TransportStats } from "./transport.ts";
 export type { LenientFlag, LenientOptions } from "./wire/lenient.ts";
 export { writeRequest } from "./write-request.ts";

@@ -134,7 +134,9 @@ describe("Upgrade against node:http", () => {
     },
   );
 
-  test("takes a body along, and all of it is sent first", async () => {
+  // From Node 26 on the server's parser reads that body, and its bytes are not on the socket to be looked at.
+  const readsBodies = Number(process.versions.node.split(".")[0]) >= 26;
+  test.skipIf(readsBodies)("takes a body along, and all of it is sent first", async () => {
     await using s = await site();
     s.server.on("upgrade", (_, socket, head) => {
       // Node reads no body of an upgrade: what came of it stands before what follows.
