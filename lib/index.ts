@@ -71,7 +71,15 @@ export {
   type RedirectOptions,
 } from "./redirect-options.ts";
 export type { CallDeadline, Information, RoundTripCall, RoundTripper } from "./round-tripper.ts";
-export type { AskedFields, TraceDetail, TraceEvent, TraceFields, TraceGroup, TraceListener, TraceOption } from "./trace.ts";
+export type {
+  AskedFields,
+  TraceDetail,
+  TraceEvent,
+  TraceFields,
+  TraceGroup,
+  TraceListener,
+  TraceOption,
+} from "./trace.ts";
 export { Transport, type TransportStats } from "./transport.ts";
 export type { LenientFlag, LenientOptions } from "./wire/lenient.ts";
 export { writeRequest } from "./write-request.ts";
