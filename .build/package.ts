@@ -1,7 +1,7 @@
 /**
- * Looks at what `npm pack` would publish, after `make build`: `tsx build/package.ts`. Prints its size by parts and fails
- * where one has outgrown its budget, or what a bundler makes of it; then asks publint about the manifest, and attw (Are The Types Wrong) how the types of
- * each subpath meet every kind of importer.
+ * Looks at what `npm pack` would publish, after `make build`: `tsx .build/package.ts`. Prints its size by parts and fails
+ * where one has outgrown its budget, or what a bundler makes of it; then asks publint about the manifest, and attw (Are
+ * The Types Wrong) how the types of each subpath meet every kind of importer.
  *
  * Budgets stand a few per cent above what is there: who exceeds one either finds out why, or raises it in the same commit
  * and says for what.
@@ -20,7 +20,7 @@ const KIB = 1024;
 /** What the parts may weigh, in KiB; a file belongs to the first that knows it. */
 const PARTS: readonly { readonly name: string; readonly files: RegExp; readonly budget: number }[] = [
   { name: "types of every subpath", files: /\.d\.ts$/, budget: 155 },
-  { name: "persistconn, its parser's 79 KiB among it", files: /^dist\/(index|shared\/core)\.js$/, budget: 345 },
+  { name: "persistconn, its parser's 79 KiB among it", files: /^dist\/(index|shared\/core)\.js$/, budget: 355 },
   { name: "persistconn/testing", files: /^dist\/testing\//, budget: 34 },
   { name: "persistconn/cache", files: /^dist\/cache\.js$/, budget: 33 },
   { name: "persistconn/middleware", files: /^dist\/middleware\.js$/, budget: 25 },
@@ -30,7 +30,7 @@ const PARTS: readonly { readonly name: string; readonly files: RegExp; readonly 
   { name: "persistconn/observe, the live view, and what several share", files: /^dist\//, budget: 70 },
   { name: "README, licences, manifest", files: /./, budget: 52 },
 ];
-const BUDGET = 750;
+const BUDGET = 775;
 
 interface Packed {
   readonly filename: string;
@@ -40,7 +40,7 @@ interface Packed {
 }
 
 /** What a program that imports `get` alone weighs, bundled and minified. */
-const GET_BUDGET = 312;
+const GET_BUDGET = 328;
 
 const folder = mkdtempSync(join(tmpdir(), "persistconn-package-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));

@@ -1,5 +1,5 @@
 /**
- * Makes dist/, which is what is published: `tsx build/run.ts [FOLDER]`. Takes the sources once through the compiler, for
+ * Makes dist/, which is what is published: `tsx .build/run.ts [FOLDER]`. Takes the sources once through the compiler, for
  * their declarations, and rolls code and declarations up into a few files.
  *
  * The core is one file, whatever subpath it is reached by: a process that starts reads two files instead of a hundred,
