@@ -161,7 +161,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
     host.calls++;
     if (this.trace.mask & TRACE_CALL) {
       const { method, url } = this.#request;
-      this.trace.emit({ type: "call-start", method, url, startedAt: host.clock.wallNow(), hop: this.#call.hop ?? 0 });
+      const startedAt = host.clock.wallNow();
+      this.trace.emit({ type: "call-start", method, url, startedAt, hop: this.#call.hop ?? 0 }, this.trace.startedAt);
     }
     try {
       // A body that can be read only once is ours from here on, so it is opened before anything can fail.
@@ -393,7 +394,8 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
     this.dialing = false;
     if (trace.mask & TRACE_POOL) {
       const { reused, idledMs: idleMs } = slot;
-      trace.emit({ type: "pool-assigned", reused, served: conn.served, idleMs, dialLeft, info: () => conn.info });
+      const { served } = conn;
+      trace.emit({ type: "pool-assigned", reused, served, idleMs, dialLeft, info: () => conn.info }, trace.assignedAt);
     }
     if (isClosed(slot)) {
       // The listener has destroyed the transport, and this connection with it: nothing was sent on it.

@@ -66,7 +66,9 @@ export function withChannels(own: Tracer): Tracer {
       if (own.mask & bit) own.emit(event);
       const to = CHANNEL_OF.get(bit);
       if (to?.hasSubscribers) to.publish(shown(event));
-      if (event.call !== null && (requests.size > 0 || REQUESTS.hasSubscribers)) tellRequests(shown(event), event.call);
+      if (event.call === null) return;
+      // A call whose start nobody was told is none of theirs.
+      if (requests.size > 0 || (bit === TRACE_CALL && REQUESTS.hasSubscribers)) tellRequests(shown(event), event.call);
     },
   };
 }

@@ -271,8 +271,10 @@ export function shown(event: TraceEvent): TraceEvent {
       const headers = hiding(event.headers);
       return { type, status, framing, statusText, httpVersion, headers, early, at, call, attempt, connection };
     }
-    case "request-head":
-      return { ...event, fields: hiding(event.fields) };
+    case "request-head": {
+      const { type, at, call, attempt, connection } = event;
+      return { type, fields: hiding(event.fields), at, call, attempt, connection };
+    }
     case "information": {
       const { headers } = event;
       return { ...event, headers: () => headersOver(new PairLines(shownFields(headers().raw))) };
