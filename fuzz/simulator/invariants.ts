@@ -162,6 +162,10 @@ export class Invariants {
           record.sentAt = null;
         }
         break;
+      case "body-failed":
+        // Where others wait behind it, what is left is drained: its connection is not closed with it.
+        if (record !== null) record.left = true;
+        break;
       case "call-failed":
         if (call !== null) this.#leaves(call);
         if (record === null) break;

@@ -34,7 +34,7 @@ export class CallRecord {
   wireOver = false;
   failed = false;
   settled = false;
-  /** Its caller has closed the answer: what is left may be drained for a moment, beyond the call's own time. */
+  /** Its caller has closed the answer, or was told of its failure: what is left may be drained for a moment, beyond the call's own time. */
   left = false;
   aborted = false;
   /** What is wrong with its body, and what that throws. */
