@@ -57,6 +57,24 @@ test("parseAnswers() refuses a line without a reason, or of another kind", () =>
   expect(() => parseAnswers("test\tkind\treason\nTestB\tmaybe\tx\n")).toThrow("TestB");
 });
 
+test("parseReport() has the cases in the order of their files, however these ended", () => {
+  const result = (name: string) => ({
+    name: `/r/spec/${name}`,
+    assertionResults: ["1", "2"].map((title) => ({ ancestorTitles: [], title, status: "passed" })),
+  });
+  const read = (...names: string[]) => parseReport(JSON.stringify({ testResults: names.map(result) }), "/r/");
+  const cases = read("b.spec.ts", "a.spec.ts", "c.spec.ts");
+  expect(cases.map(({ file, title }) => `${file} ${title}`)).toEqual([
+    "spec/a.spec.ts 1",
+    "spec/a.spec.ts 2",
+    "spec/b.spec.ts 1",
+    "spec/b.spec.ts 2",
+    "spec/c.spec.ts 1",
+    "spec/c.spec.ts 2",
+  ]);
+  expect(read("c.spec.ts", "b.spec.ts", "a.spec.ts")).toEqual(cases);
+});
+
 test("page() has the totals first, and names what answers each row", () => {
   const report = {
     testResults: [

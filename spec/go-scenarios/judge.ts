@@ -93,11 +93,17 @@ interface Report {
   }[];
 }
 
-/** @param root what is cut from the front of each file's name */
+/**
+ * The cases by the names of their files, since the report has these as they came to an end, and the page must be the same
+ * each time.
+ *
+ * @param root what is cut from the front of each file's name
+ */
 export function parseReport(json: string, root: string): Case[] {
   // The report is vitest's own, written by the run just before; its shape is `Report` by vitest's documentation.
   const report = JSON.parse(json) as Report;
-  return report.testResults.flatMap(({ name, assertionResults }) =>
+  const files = report.testResults.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return files.flatMap(({ name, assertionResults }) =>
     assertionResults.map(({ ancestorTitles, title, status, failureMessages = [] }) => ({
       file: name.startsWith(root) ? name.slice(root.length) : name,
       path: ancestorTitles,
