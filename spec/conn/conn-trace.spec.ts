@@ -8,21 +8,13 @@ import { rethrowInvariants } from "../../lib/conn/persist-conn.ts";
 import { Headers } from "../../lib/message/headers.ts";
 import type { TraceDetail, TraceGroup } from "../../lib/trace.ts";
 import { Upload } from "../support/upload.ts";
-import { get, MemoryConn, post, type Sent, watchedConn } from "./memory-conn.ts";
+import { answered, get, MemoryConn, post, type Sent, watchedConn } from "./memory-conn.ts";
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 // What would be a broken rule of ours is an uncaught exception here.
 beforeEach(() => rethrowInvariants(true));
 afterEach(() => rethrowInvariants(false));
-
-async function answered(conn: MemoryConn, reply: string, request = get()): Promise<Sent> {
-  const sent = conn.roundTrip(request);
-  await conn.settle();
-  conn.reply(reply);
-  await conn.settle();
-  return sent;
-}
 
 /** A field of an event, its function called where it is one. */
 const asked = (value: unknown): unknown => {

@@ -7,7 +7,7 @@ import { rethrowInvariants } from "../../lib/conn/persist-conn.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import type { ResponseHead } from "../../lib/wire/parser-events.ts";
 import { Upload } from "../support/upload.ts";
-import { get, MemoryConn, type MemoryConnOptions, post, Sent, watchedConn } from "./memory-conn.ts";
+import { answered, get, MemoryConn, type MemoryConnOptions, post, Sent, watchedConn } from "./memory-conn.ts";
 
 // What would be a broken rule of ours is an uncaught exception here.
 beforeEach(() => rethrowInvariants(true));
@@ -15,14 +15,6 @@ afterEach(() => rethrowInvariants(false));
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const NO_HOST = { readAsked() {}, bodyTaken() {}, bodyClosed() {} };
-
-async function answered(conn: MemoryConn, reply: string, request = get()): Promise<Sent> {
-  const sent = conn.roundTrip(request);
-  await conn.settle();
-  conn.reply(reply);
-  await conn.settle();
-  return sent;
-}
 
 describe("Exchange", () => {
   test("keeps a body of a byte a chunk from waiting in 64 Ki pieces: what a chunk costs counts too", async () => {

@@ -359,3 +359,12 @@ export function watchedConn(options: MemoryConnOptions = {}): { conn: MemoryConn
   });
   return { conn, conduit: conduit as unknown as WatchedConduit }; // the constructor has just called back
 }
+
+/** One exchange, whose whole answer comes in one piece. */
+export async function answered(conn: MemoryConn, reply: string, request = get()): Promise<Sent> {
+  const sent = conn.roundTrip(request);
+  await conn.settle();
+  conn.reply(reply);
+  await conn.settle();
+  return sent;
+}

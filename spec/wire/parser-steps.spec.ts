@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ConnectionClosedError, IncompleteBodyError, InvariantError } from "../../lib/errors.ts";
 import { lenientMask } from "../../lib/wire/lenient.ts";
 import { ResponseParser } from "../../lib/wire/response-parser.ts";
+import { thrownBy } from "../support/thrown-by.ts";
 import { LIMITS, Recorder } from "./record.ts";
 
 const LENGTH = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
@@ -22,15 +23,6 @@ function parserAfter(text: string, method = "GET", lenient?: number) {
   };
   const consumed = read(text);
   return { parser, sink, read, consumed };
-}
-
-function thrownBy(run: () => unknown): unknown {
-  try {
-    run();
-  } catch (error) {
-    return error;
-  }
-  return null;
 }
 
 describe("ResponseParser: how far a response has come", () => {

@@ -2,34 +2,12 @@
 
 import { describe, expect, test } from "vitest";
 import { InvariantError, LocalProtocolError } from "../../lib/errors.ts";
-import { lastChunk, type OutgoingHead, type WriterOptions, writeHead } from "../../lib/wire/request-writer.ts";
+import { lastChunk, type OutgoingHead, type WriterOptions } from "../../lib/wire/request-writer.ts";
+import { thrownBy } from "../support/thrown-by.ts";
+import { write } from "./plain-head.ts";
 
-const HEAD: OutgoingHead = {
-  method: "GET",
-  scheme: "http",
-  authority: "peer",
-  target: "/",
-  fields: [],
-  bodyLength: undefined,
-  contentType: null,
-  trailerNames: null,
-  expectContinue: false,
-};
-const OPTIONS: WriterOptions = { userAgent: "", acceptEncoding: null, absoluteForm: false, close: false, extra: [] };
-
-const write = (head: Partial<OutgoingHead>, options: Partial<WriterOptions> = {}) =>
-  writeHead({ ...HEAD, ...head }, { ...OPTIONS, ...options });
 const one = (name: string, value: string): Partial<OutgoingHead> => ({ fields: [[name, value]] });
 const STREAM: Partial<OutgoingHead> = { method: "POST", bodyLength: null };
-
-function thrownBy(run: () => unknown): unknown {
-  try {
-    run();
-  } catch (error) {
-    return error;
-  }
-  return null;
-}
 
 const VALUE = "its value has a byte that no field may have (RFC 9110 §5.5)";
 

@@ -9,25 +9,9 @@ import {
   lastChunk,
   type OutgoingHead,
   type WriterOptions,
-  writeHead,
 } from "../../lib/wire/request-writer.ts";
-
-const HEAD: OutgoingHead = {
-  method: "GET",
-  scheme: "http",
-  authority: "peer",
-  target: "/",
-  fields: [],
-  bodyLength: undefined,
-  contentType: null,
-  trailerNames: null,
-  expectContinue: false,
-};
-/** Without User-Agent and Accept-Encoding, so that the tables show what they are about. */
-const OPTIONS: WriterOptions = { userAgent: "", acceptEncoding: null, absoluteForm: false, close: false, extra: [] };
-
-const write = (head: Partial<OutgoingHead>, options: Partial<WriterOptions> = {}) =>
-  writeHead({ ...HEAD, ...head }, { ...OPTIONS, ...options });
+import { thrownBy } from "../support/thrown-by.ts";
+import { write } from "./plain-head.ts";
 
 interface Written {
   readonly rule: string;
@@ -575,15 +559,6 @@ const REFUSED: readonly Refused[] = [
   })),
   { rule: "Expect without content (RFC 9110 §10.1.1)", head: one("Expect", "100-continue"), field: "header expect" },
 ];
-
-function thrownBy(run: () => unknown): unknown {
-  try {
-    run();
-  } catch (error) {
-    return error;
-  }
-  return null;
-}
 
 describe("writeHead() refuses", () => {
   test.each(REFUSED)("$rule", ({ head, options, field }) => {
