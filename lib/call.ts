@@ -140,7 +140,7 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
   #tracer(option: TraceOption | undefined): Tracer {
     const tracer = tracerOf(option);
     if (tracer.mask === 0) return tracer;
-    return { mask: tracer.mask, emit: (event) => this.inContext(() => tracer.emit(event)) };
+    return { mask: tracer.mask, emit: (event, bit) => this.inContext(() => tracer.emit(event, bit)) };
   }
 
   // ---- before a connection
@@ -302,14 +302,9 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
   #tracePoolWait(again: boolean): void {
     if (!(this.trace.mask & TRACE_POOL)) return;
     const { idle, waiting, dialing, busy } = this.#host.pool.stateOf(this.way.key);
-    const { waits, lent } = this.#host.pool.whoHas(this.way.key, TOLD_MAX);
     const ahead: number[] = [];
-    if (!again) for (const call of waits) ahead.push(call.trace.id);
     const holders: number[] = [];
-    for (const held of lent) {
-      const trace = held instanceof Lease ? held.exchange?.trace : undefined;
-      if (trace !== undefined && trace !== this.trace) holders.push(trace.id);
-    }
+    if (idle <= waiting) this.#nameWhoHas(ahead, holders, again);
     const { shownKey: key, target, proxy } = this.way;
     this.trace.emit({
       type: "pool-wait",
@@ -323,6 +318,15 @@ export class Call implements ExchangeCaller, DialOwner, Rider, Waiter<Held> {
       ahead,
       holders,
     });
+  }
+
+  #nameWhoHas(ahead: number[], holders: number[], again: boolean): void {
+    const { waits, lent } = this.#host.pool.whoHas(this.way.key, TOLD_MAX);
+    if (!again) for (const call of waits) ahead.push(call.trace.id);
+    for (const held of lent) {
+      const trace = held instanceof Lease ? held.exchange?.trace : undefined;
+      if (trace !== undefined && trace !== this.trace) holders.push(trace.id);
+    }
   }
 
   /** `poolTimeout` runs while the request waits and owns no slot: no dial of its own, and none to come at this turn. */

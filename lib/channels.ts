@@ -10,7 +10,6 @@
 
 import { channel, tracingChannel } from "node:diagnostics_channel";
 import {
-  GROUP_OF,
   shown,
   TRACE_BODY,
   TRACE_CALL,
@@ -61,9 +60,8 @@ export function withChannels(own: Tracer): Tracer {
     get mask() {
       return own.mask | subscribed() | (REQUESTS.hasSubscribers ? TRACE_CALL | TRACE_CONN : 0);
     },
-    emit(event) {
-      const bit = GROUP_OF[event.type];
-      if (own.mask & bit) own.emit(event);
+    emit(event, bit) {
+      if (own.mask & bit) own.emit(event, bit);
       const to = CHANNEL_OF.get(bit);
       if (to?.hasSubscribers) to.publish(shown(event));
       if (event.call === null) return;

@@ -82,9 +82,9 @@ export type TraceDetail =
       readonly busy: number;
       /** `maxConnsPerHost`; 0: none. */
       readonly limit: number;
-      /** The calls that wait before it, the first in line first; 16 at most. */
+      /** The calls that wait before it, the first in line first; 16 at most. None are named where `idle` is enough for all. */
       readonly ahead: readonly number[];
-      /** The calls that have the connections, the one that has had its own longest first; 16 at most. */
+      /** The calls that have the connections, the one that has had its own longest first; 16 at most; as `ahead`. */
       readonly holders: readonly number[];
     }
   | {
@@ -225,7 +225,8 @@ export type TraceOption =
 /** Where events go: nowhere (mask 0), or to one or two listeners. */
 export interface Tracer {
   readonly mask: number;
-  emit(event: TraceEvent): void;
+  /** @param bit the event's group, looked up once for all listeners */
+  emit(event: TraceEvent, bit: number): void;
 }
 
 const NO_TRACER: Tracer = { mask: 0, emit() {} };
@@ -293,10 +294,9 @@ function both(a: Tracer, b: Tracer): Tracer {
   if (b.mask === 0) return a;
   return {
     mask: a.mask | b.mask,
-    emit(event) {
-      const bit = GROUP_OF[event.type];
-      if (a.mask & bit) a.emit(event);
-      if (b.mask & bit) b.emit(event);
+    emit(event, bit) {
+      if (a.mask & bit) a.emit(event, bit);
+      if (b.mask & bit) b.emit(event, bit);
     },
   };
 }
@@ -319,9 +319,8 @@ export class OpenTracer implements Tracer {
     return () => this.#set(this.#tracers.filter((other) => other !== tracer));
   }
 
-  emit(event: TraceEvent): void {
-    const bit = GROUP_OF[event.type];
-    for (const tracer of this.#tracers) if (tracer.mask & bit) tracer.emit(event);
+  emit(event: TraceEvent, bit: number): void {
+    for (const tracer of this.#tracers) if (tracer.mask & bit) tracer.emit(event, bit);
   }
 
   #set(tracers: readonly Tracer[]): void {
@@ -334,7 +333,8 @@ export class OpenTracer implements Tracer {
 export function bothTraces(first: TraceOption, second: TraceOption): TraceOption {
   const { mask, emit } = both(tracerOf(first), tracerOf(second));
   const names = Object.keys(GROUPS) as TraceGroup[]; // the names of that very object
-  return { groups: names.filter((name) => mask & GROUPS[name]), on: emit, secrets: true }; // each hides for itself
+  const on = (event: TraceEvent) => emit(event, GROUP_OF[event.type]);
+  return { groups: names.filter((name) => mask & GROUPS[name]), on, secrets: true }; // each hides for itself
 }
 
 /** The group of each event, as its bit. */
@@ -420,7 +420,8 @@ export class CallTrace {
 
   /** Tells the listeners. The caller has looked at `mask` first. */
   emit(detail: TraceDetail, at: number = this.clock.now()): void {
-    this.#tracer.emit(stamped(detail, at, this.id, this.attempt, this.connection));
+    const bit = GROUP_OF[detail.type];
+    this.#tracer.emit(stamped(detail, at, this.id, this.attempt, this.connection), bit);
   }
 
   timings(): Timings {

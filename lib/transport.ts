@@ -44,6 +44,7 @@ import { SharedConns } from "./shared-conns.ts";
 import { type SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
 import {
   CallTrace,
+  GROUP_OF,
   OpenTracer,
   stamped,
   TRACE_CONN,
@@ -496,7 +497,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
 
   /** Tells the transport's own listener what happens between calls. */
   emit(lease: Held, detail: TraceDetail): void {
-    this.tracer.emit(stamped(detail, this.clock.now(), null, 0, lease.id));
+    this.tracer.emit(stamped(detail, this.clock.now(), null, 0, lease.id), GROUP_OF[detail.type]);
   }
 
   leaseUnread(exchange: Exchange, error: TimeoutError): void {

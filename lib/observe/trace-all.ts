@@ -11,7 +11,7 @@ export function traceAll(...options: readonly TraceOption[]): TraceOption {
     secrets: true, // each tracer hides them from its own listener
     on(event) {
       const bit = GROUP_OF[event.type];
-      for (const tracer of tracers) if (tracer.mask & bit) tracer.emit(event);
+      for (const tracer of tracers) if (tracer.mask & bit) tracer.emit(event, bit);
     },
   };
 }

@@ -128,6 +128,29 @@ describe("the trace of", () => {
     ]);
   });
 
+  test("who has the connections is named only where too few are idle for those who wait", async () => {
+    const waits: (TraceEvent & { type: "pool-wait" })[] = [];
+    await using peer = await scriptedPeer({ trace: (event) => void (event.type === "pool-wait" && waits.push(event)) });
+    const calls = [peer.client.get(peer.url())];
+    const conn = await peer.accept();
+    await conn.readHead();
+    calls.push(peer.client.get(peer.url()));
+    await (await peer.accept()).readHead();
+    conn.reply(OK);
+    await (await calls[0])?.bytes(); // its connection is idle, the other one lent
+    calls.push(peer.client.get(peer.url()), peer.client.get(peer.url()));
+    const told = waits.map(({ idle, waiting, ahead, holders }) => ({ idle, waiting, ahead, holders }));
+    const [first, second, third] = waits.map(({ call }) => call);
+    expect(told).toEqual([
+      { idle: 0, waiting: 0, ahead: [], holders: [] },
+      { idle: 0, waiting: 0, ahead: [], holders: [first] },
+      { idle: 1, waiting: 0, ahead: [], holders: [] },
+      { idle: 1, waiting: 1, ahead: [third], holders: [second] },
+    ]);
+    await peer.transport.destroy();
+    await Promise.allSettled(calls);
+  });
+
   test("a connection that dies while idle: told once, of no call", async () => {
     const log = new Log();
     await using peer = await scriptedPeer({ trace: log.on });
