@@ -38,6 +38,8 @@ export interface Entrant {
   readonly coldCommand: readonly string[];
   /** What its target has beside the scenario's. */
   readonly target?: Partial<Target>;
+  /** What its process finds in its environment beside what all do. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export interface Setting {
@@ -166,7 +168,10 @@ async function open(
   const { entrant, target } = runner;
   const child =
     kept?.get(entrant.name) ??
-    new Child(entrant.name, pinned(setting.core, entrant.command), contestantEnvironment(setting.certFile));
+    new Child(entrant.name, pinned(setting.core, entrant.command), {
+      ...contestantEnvironment(setting.certFile),
+      ...entrant.env,
+    });
   kept?.set(entrant.name, child);
   runner.child = child;
   await child.ask({ op: "open", target } satisfies Order);

@@ -68,11 +68,21 @@ async function main(options: Options, tempDir: string): Promise<number> {
     const folder = join(benchDir, "reference");
     mkdirSync(folder, { recursive: true });
     for (const file of readdirSync(folder)) if (file.startsWith("run")) rmSync(join(folder, file));
-    write(join(folder, "run.json"), summary);
+    write(join(folder, "run.json"), brief(summary, ["bare-socket", ...judged.map(({ base }) => base)]));
     print(`and to ${[join(folder, "run.json"), ...(await drawRun(measured, folder, "run"))].join(", ")}`);
   }
   const failed = (rows: readonly { failure?: string }[]) => rows.some((row) => row.failure !== undefined);
   return measured.some(({ rows }) => failed(rows)) || failed(cold ?? []) ? 1 : 0;
+}
+
+/** The same to four digits, and with the ratios to those that are named. */
+function brief(summary: object, named: readonly string[]): object {
+  const short = (key: string, value: unknown) => {
+    if (typeof value === "number") return Number(value.toPrecision(4));
+    if (key !== "ratios" || typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).filter(([other]) => named.includes(other)));
+  };
+  return JSON.parse(JSON.stringify(summary, short));
 }
 
 async function withResponder<T>(

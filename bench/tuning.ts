@@ -1,6 +1,6 @@
 /**
  * `make bench-tuning`: what a user can set, measured: how many connections, what a limit costs, how many idle ones to
- * keep. Prints the tables of TUNING.md; with --write it puts them there, with the machine and the day.
+ * keep, what the allocator does. Prints the tables of TUNING.md; with --write it puts them there, with the machine and the day.
  *
  *   node --import tsx tuning.ts [--rounds 5] [--quick] [--write]
  */
@@ -28,7 +28,13 @@ const FULL: Settings = {
   openAtOnce: false,
 };
 const QUICK: Settings = { ...FULL, roundMs: 30, warmMs: 0, warmRequests: 64, requestsMin: 64, startPerWorker: 1 };
-const PLAIN = SCENARIOS.find(({ name }) => name === "get-2kib-x64")!; // it is in the table
+const scenario = (name: string): Scenario => SCENARIOS.find((each) => each.name === name)!; // of those in the table
+const PLAIN = scenario("get-2kib-x64");
+
+/** glibc keeps up to 64 MiB of what is freed, and takes no block below that from the kernel by itself. */
+const KEEPING = { MALLOC_TRIM_THRESHOLD_: "67108864", MALLOC_MMAP_THRESHOLD_: "67108864" };
+/** Processes of each kind: whether one gives memory back at each collection hangs on where its blocks happen to lie. */
+const PROCESSES = 4;
 
 /** Callers at once, where there are more of them than connections. */
 const CALLERS = 256;
@@ -168,6 +174,33 @@ class Tuning {
     return markdown([[`\`maxIdleConnsPerHost\``, "dials a burst", "CPU µs/req", "p99 ms"], ...lines]);
   }
 
+  /** Large bodies read whole, with the memory that is freed given back to the kernel, or kept. */
+  async allocator(): Promise<string> {
+    const lines: string[][] = [];
+    for (const of of [scenario("get-64kib-x64"), scenario("get-1mib-x8")]) {
+      for (const who of ["persistconn", "undici-request"]) {
+        for (const env of [{}, KEEPING]) {
+          const command = [process.execPath, join(this.#stage.compiled, "worker.js"), who];
+          const cpu: number[] = [];
+          const sys: number[] = [];
+          // One after the other: side by side they would share what is measured, the caches and the kernel's free pages.
+          for (let i = 0; i < (this.#quick ? 1 : PROCESSES); i++) {
+            const [row] = await this.#measure(of, [{ name: who, command, coldCommand: command, env }]);
+            if (row?.figures === undefined) throw new Error(row?.failure);
+            cpu.push(row.figures.cpuUs.median);
+            sys.push(row.figures.sysUs);
+          }
+          const [whole, kernel] = [spread(cpu), spread(sys)];
+          const freed = env === KEEPING ? "keeps" : "gives back";
+          const among = `${micros(whole.min)}–${micros(whole.max)}`;
+          lines.push([of.title, who, freed, micros(whole.median), among, micros(kernel.median)]);
+        }
+      }
+    }
+    const header = ["scenario", "who", "freed memory", "CPU µs/req", "among processes", "of it the kernel's"];
+    return markdown([header, ...lines]);
+  }
+
   async #measure(scenario: Scenario, entrants: readonly Entrant[]) {
     const setting = await this.#stage.responder("apart");
     const results = await measure(scenario, entrants, setting, this.#settings);
@@ -198,7 +231,7 @@ await perform(async (tempDir) => {
     `Measured on ${day} with Node ${process.versions.node}: ${cpu}, ${cores} cores, load ${load.toFixed(1)} at the start; ` +
     `medians of ${rounds} ${rounds === 1 ? "round" : "rounds"}${values.quick ? " of tiny counts, which say little" : ""}.`;
   const tables: Record<string, string> = { machine: where };
-  for (const part of ["connections", "limits", "idle"] as const) {
+  for (const part of ["connections", "limits", "idle", "allocator"] as const) {
     tables[part] = await tuning[part]();
     print(`\n${part}\n\n${tables[part]}`);
   }
