@@ -6,8 +6,9 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliDecompressSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
-import { LLHTTP_WASM_BASE64, LLHTTP_WASM_BYTES } from "../../lib/wire/llhttp/generated/llhttp-wasm.ts";
+import { LLHTTP_WASM_BROTLI, LLHTTP_WASM_BYTES } from "../../lib/wire/llhttp/generated/llhttp-wasm.ts";
 import { SPANS_WASM_BASE64 } from "../../lib/wire/llhttp/generated/spans-wasm.ts";
 
 const folder = fileURLToPath(new URL("../../lib/wire/llhttp/", import.meta.url));
@@ -24,8 +25,9 @@ test("the module holds the pinned binary, and running again leaves it alone", ()
   const before = times();
   expect(run(folder)).toMatchObject({ status: 0, stdout: "", stderr: "" });
   expect(times()).toEqual(before);
-  const binary = Buffer.from(LLHTTP_WASM_BASE64, "base64");
+  const binary = brotliDecompressSync(Buffer.from(LLHTTP_WASM_BROTLI, "base64"));
   expect(binary.length).toBe(LLHTTP_WASM_BYTES);
+  expect(LLHTTP_WASM_BROTLI.length).toBeLessThan(LLHTTP_WASM_BYTES * 0.35);
   expect(createHash("sha256").update(binary).digest("hex")).toBe(
     "259f8302ac0f7fd7d38469e0d16b505e59c6b432cc5eb856be4d012260de0e11",
   );
@@ -68,7 +70,7 @@ test("with another binary in the package it refuses", () => {
   const other = join(bare, "node_modules", "llhttp-wasm");
   writeFileSync(join(other, "package.json"), JSON.stringify({ name: "llhttp-wasm", version: "1.0.3" }));
   mkdirSync(join(other, "out"), { recursive: true });
-  const changed = Buffer.from(LLHTTP_WASM_BASE64, "base64");
+  const changed = brotliDecompressSync(Buffer.from(LLHTTP_WASM_BROTLI, "base64"));
   changed[changed.length - 1]! ^= 1;
   writeFileSync(join(other, "out", "index.js"), `let binaryString = "${changed.toString("base64")}";`);
   const { status, stderr } = run(bare);

@@ -3,8 +3,9 @@
  * spec that pins how it behaves. Not the binding that ships: that one shows it heads only.
  */
 
+import { brotliDecompressSync } from "node:zlib";
 import { HPE_OK, HPE_PAUSED, HTTP_RESPONSE } from "../../lib/wire/llhttp/constants.ts";
-import { LLHTTP_WASM_BASE64 } from "../../lib/wire/llhttp/generated/llhttp-wasm.ts";
+import { LLHTTP_WASM_BROTLI } from "../../lib/wire/llhttp/generated/llhttp-wasm.ts";
 
 export interface RawResult {
   /** Whether the first message was read to its end. */
@@ -43,7 +44,7 @@ let state = { status: 0, fields: [] as [string, string][], body: "", needsEof: f
 const latin1 = (at: number, n: number) => Buffer.from(wasm.memory.buffer, at, n).toString("latin1");
 
 const { Module, Instance } = (globalThis as unknown as { WebAssembly: Platform }).WebAssembly; // not in the language's own types
-const wasm = new Instance(new Module(Buffer.from(LLHTTP_WASM_BASE64, "base64")), {
+const wasm = new Instance(new Module(brotliDecompressSync(Buffer.from(LLHTTP_WASM_BROTLI, "base64"))), {
   env: {
     wasm_on_message_begin: () => 0,
     wasm_on_url: () => 0,

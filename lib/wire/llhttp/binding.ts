@@ -13,7 +13,7 @@
 import { Buffer } from "node:buffer";
 import { type LenientFlag, lets } from "../lenient.ts";
 import { HPE_PAUSED, HTTP_RESPONSE } from "./constants.ts";
-import { LLHTTP_WASM_BASE64 } from "./generated/llhttp-wasm.ts";
+import { LLHTTP_WASM_BROTLI } from "./generated/llhttp-wasm.ts";
 import { SPANS_WASM_BASE64 } from "./generated/spans-wasm.ts";
 
 /** The exports of the WASM that we use. A pointer is a byte offset into its memory. */
@@ -127,11 +127,13 @@ function instantiate(): LlhttpExports {
   // The types of this project's language library lack WebAssembly; every supported Node has it.
   // biome-ignore lint/style/noRestrictedGlobals: WebAssembly loads nothing; its types are those of the browser's library
   const platform = (globalThis as unknown as { readonly WebAssembly: WasmPlatform }).WebAssembly;
-  const load = (base64: string, imports: object) =>
-    new platform.Instance(new platform.Module(Buffer.from(base64, "base64")), imports).exports;
+  const load = (binary: Uint8Array, imports: object) =>
+    new platform.Instance(new platform.Module(binary), imports).exports;
   // The binaries are pinned, one by its hash and one by its source, and these are their exports.
-  const spans = load(SPANS_WASM_BASE64, {}) as SpansExports;
-  const exports = load(LLHTTP_WASM_BASE64, {
+  const spans = load(Buffer.from(SPANS_WASM_BASE64, "base64"), {}) as SpansExports;
+  // Loaded here and not with this file: who only imports the package needs none of it.
+  const { brotliDecompressSync } = process.getBuiltinModule("node:zlib");
+  const exports = load(brotliDecompressSync(Buffer.from(LLHTTP_WASM_BROTLI, "base64")), {
     env: {
       wasm_on_message_begin: spans.nothing,
       wasm_on_url: spans.ignoreSpan,
@@ -156,7 +158,7 @@ function viewTable(): void {
   sharedSpans.array = new Int32Array(table.buffer, FIRST_SPAN * Int32Array.BYTES_PER_ELEMENT);
 }
 
-/** Makes a parser struct; `freeParser` gives it back. The first call compiles the WASM (about 2 ms). */
+/** Makes a parser struct; `freeParser` gives it back. The first call unpacks and compiles the WASM (about 4 ms). */
 export function allocParser(): number {
   wasm ??= instantiate();
   const parser = wasm.llhttp_alloc(HTTP_RESPONSE);
