@@ -21,6 +21,7 @@ import { dts } from "rollup-plugin-dts";
 import { minify } from "terser";
 import { entries, PROGRAMS } from "./entries.ts";
 import { pageText } from "./page-text.ts";
+import { withShortPrivateNames } from "./private-names.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const lib = join(root, "lib");
@@ -66,7 +67,7 @@ const spelling: Plugin = {
       mangle: { keep_fnames: true, keep_classnames: true },
       format: { comments: /^!/, preserve_annotations: true, max_line_len: LINE },
     });
-    return { code: short ?? code, map: null };
+    return { code: withShortPrivateNames(short ?? code), map: null };
   },
 };
 
