@@ -7,7 +7,8 @@
  * stay, so that a stack trace and `util.inspect` say what the sources say; local and private names do not. Comments stay in
  * the declarations, where editors show them.
  *
- * Never: changes what is run by more than its spelling (no function is moved into another), or makes a source map.
+ * Never: changes what is run by more than its spelling (no function is moved into another, but for classes that stand in one
+ * which runs once: pure.ts), or makes a source map.
  */
 
 import { execFileSync } from "node:child_process";
@@ -22,6 +23,7 @@ import { minify } from "terser";
 import { entries, PROGRAMS } from "./entries.ts";
 import { pageText } from "./page-text.ts";
 import { withShortPrivateNames } from "./private-names.ts";
+import { marked } from "./pure.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const lib = join(root, "lib");
@@ -71,6 +73,8 @@ const spelling: Plugin = {
   },
 };
 
+const purity: Plugin = { name: "purity", renderChunk: (code) => ({ code: marked(code), map: null }) };
+
 /**
  * The core: what `import "persistconn"` loads at once, but for the default client. That is made where it is loaded, and
  * other subpaths need none.
@@ -88,7 +92,7 @@ async function rollUpCode(): Promise<readonly OutputChunk[]> {
     input,
     external: (id) => !isOurs(id),
     treeshake: { moduleSideEffects: false },
-    plugins: [pageText(), types, spelling],
+    plugins: [pageText(), types, purity, spelling],
     onLog: (level, log) => refuse(level, log.message),
   });
   let core: ReadonlySet<string> | null = null;
