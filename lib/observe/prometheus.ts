@@ -44,6 +44,7 @@ export function prometheusText(stats: TransportStats, labels: Readonly<Record<st
     one("persistconn_waiting", "gauge", "Requests that wait for a connection.", stats.waiting),
     one("persistconn_calls_total", "counter", "Round trips begun.", stats.calls),
     one("persistconn_retries_total", "counter", "Attempts after the first.", stats.retries),
+    one("persistconn_pipelined_total", "counter", "Requests sent behind another on its connection.", stats.pipelined),
     one("persistconn_dials_total", "counter", "Dials that made a connection.", stats.dialed),
     one("persistconn_dials_failed_total", "counter", "Dials that made none.", stats.dialsFailed),
     metric("persistconn_connections_closed_total", "counter", "Connections closed, by reason.", closes),

@@ -11,7 +11,7 @@ const STATS = {
   dialsFailed: 0,
   calls: 8,
   retries: 1,
-  pipelined: 0,
+  pipelined: 5,
   closed: { "idle-timeout": 2, timeout: 1 },
   learnedIdle: [],
 } as const;
@@ -35,6 +35,9 @@ test("prometheusText() has HELP and TYPE before the samples of each metric, and 
       "# HELP persistconn_retries_total Attempts after the first.",
       "# TYPE persistconn_retries_total counter",
       "persistconn_retries_total 1",
+      "# HELP persistconn_pipelined_total Requests sent behind another on its connection.",
+      "# TYPE persistconn_pipelined_total counter",
+      "persistconn_pipelined_total 5",
       "# HELP persistconn_dials_total Dials that made a connection.",
       "# TYPE persistconn_dials_total counter",
       "persistconn_dials_total 6",
