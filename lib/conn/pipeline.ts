@@ -33,7 +33,13 @@
  * RFC 9112 §9.3.2 (pipelining), §9.6 (close); RFC 9110 §9.2.2 (idempotent methods).
  */
 
-import { type CloseReason, ConnectionClosedError, InvariantError, TransportClosedError } from "../errors.ts";
+import {
+  type CloseReason,
+  ConnectionClosedError,
+  type HttpError,
+  InvariantError,
+  TransportClosedError,
+} from "../errors.ts";
 import type { ResponseHead } from "../wire/parser-events.ts";
 import type { WritableHead } from "../wire/request-writer.ts";
 import type { Exchange } from "./exchange.ts";
@@ -157,8 +163,8 @@ export class Pipeline {
     for (const exchange of this.#line.toReversed()) {
       const facts = exchange.facts(Math.min(left, exchange.bytesSubmitted));
       left = Math.max(0, left - exchange.bytesSubmitted);
-      const told = lostBehind(peer, reason, error, exchange.nothingWritten, said);
-      lost.unshift([exchange, told instanceof ConnectionClosedError ? told.addFacts(facts) : told]);
+      const own = lostBehind(peer, reason, error, exchange.nothingWritten, said);
+      lost.unshift([exchange, own === null ? error : own.addFacts(facts)]);
     }
     const first = heard ? lost.length : lost.findIndex(([exchange]) => !exchange.settled);
     for (const [exchange, told] of lost.splice(first, 1)) exchange.fail(told);
@@ -169,10 +175,17 @@ export class Pipeline {
 /** The line of a connection that was never given a second request. Always empty. */
 export const NO_LINE = new Pipeline();
 
-function lostBehind(peer: string, reason: CloseReason, error: unknown, unwritten: boolean, said: boolean): unknown {
+/** An error of its own, or null: it fails with the one that there is, as everybody does. */
+function lostBehind(
+  peer: string,
+  reason: CloseReason,
+  error: unknown,
+  unwritten: boolean,
+  said: boolean,
+): HttpError | null {
   // Whoever destroys the transport may say with what everybody fails.
   if (reason === "transport-destroyed") {
-    return error instanceof TransportClosedError ? new TransportClosedError(error.message) : error;
+    return error instanceof TransportClosedError ? new TransportClosedError(error.message) : null;
   }
   const state = unwritten ? "before it was written" : "before its turn to be answered";
   return new ConnectionClosedError(
