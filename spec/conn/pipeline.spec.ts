@@ -2,50 +2,12 @@
 
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import type { Conduit } from "../../lib/conn/conduit.ts";
 import { pipelines } from "../../lib/conn/pipeline.ts";
-import { HttpError, InvariantError, TransportClosedError } from "../../lib/errors.ts";
+import { type HttpError, InvariantError, TransportClosedError } from "../../lib/errors.ts";
 import { Request, type RequestInit } from "../../lib/message/request.ts";
 import { writeHead } from "../../lib/wire/request-writer.ts";
 import { MemoryConn, post, RefusingConduit, type Sent } from "./memory-conn.ts";
-
-const at = (path: string, init: RequestInit = {}): Request => new Request(`http://peer${path}`, init);
-const answer = (body: string, ...fields: string[]): string =>
-  [`HTTP/1.1 200 OK`, `Content-Length: ${body.length}`, ...fields, "", body].join("\r\n");
-
-/** A connection that has proved itself persistent. */
-async function proven(
-  options: ConstructorParameters<typeof MemoryConn>[0] = {},
-  wrap?: (near: Conduit) => Conduit,
-): Promise<MemoryConn> {
-  const conn = new MemoryConn(options, wrap);
-  conn.roundTrip(at("/first"));
-  await conn.settle();
-  conn.reply(answer(""));
-  await conn.settle();
-  conn.takeWritten();
-  conn.log.length = 0;
-  return conn;
-}
-
-/** A proven connection with requests in flight, all written. */
-async function carrying(...paths: string[]): Promise<{ conn: MemoryConn; sent: Sent[] }> {
-  const conn = await proven();
-  const [first = "/a", ...rest] = paths;
-  const sent = [conn.roundTrip(at(first)), ...rest.map((path) => conn.follow(at(path)))];
-  await conn.settle();
-  conn.takeWritten();
-  return { conn, sent };
-}
-
-const pathsIn = (written: string): string[] => [...written.matchAll(/^[A-Z]+ (\S+) HTTP/gm)].map(([, path]) => path!);
-
-function factsOf({ error }: Sent): Record<string, unknown> {
-  if (!(error instanceof HttpError)) return { error };
-  const { code, behind, unprocessed, bytesSubmitted, safeToRetry, phase } = error;
-  return { code, behind, unprocessed, written: (bytesSubmitted ?? 0) > 0, safeToRetry, phase };
-}
-const LOST = { code: "ERR_HTTP_CONNECTION_CLOSED", behind: true, safeToRetry: true };
+import { answer, at, carrying, factsOf, LOST, pathsIn, proven } from "./pipelined.ts";
 
 describe("pipelines()", () => {
   const headOf = (method: string, init: RequestInit) => {

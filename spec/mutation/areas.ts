@@ -64,6 +64,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
       "spec/conn/conn-trace.spec.ts",
       "spec/conn/persist-conn.spec.ts",
       "spec/conn/pipeline-line.spec.ts",
+      "spec/conn/pipeline-loops.spec.ts",
       "spec/conn/pipeline.spec.ts",
       "spec/conn/late-confirmation.spec.ts",
       "spec/conn/handover-steps.spec.ts",

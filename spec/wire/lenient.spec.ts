@@ -103,6 +103,23 @@ const ROWS: readonly Row[] = [
   },
   {
     flag: "optionalLfAfterCr",
+    what: "a head whose lines all end with CR, the empty one too",
+    bytes: "HTTP/1.1 200 OK\rX-A: b\rContent-Length: 2\r\rok",
+    ...LENGTH_2,
+    fields: [
+      ["X-A", "b"],
+      ["Content-Length", "2"],
+    ],
+  },
+  {
+    flag: "optionalLfAfterCr",
+    what: "an empty line that is a CR, behind which the body begins with CR and LF",
+    bytes: "HTTP/1.1 200 OK\r\nX-A: b\rContent-Length: 4\r\n\ra\r\nb",
+    body: "a\r\nb",
+    framing: "length",
+  },
+  {
+    flag: "optionalLfAfterCr",
     what: "an empty line before the status line that is a CR",
     bytes: "\rHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     ...LENGTH_2,
@@ -147,6 +164,13 @@ const ROWS: readonly Row[] = [
     what: "one line of the head that ends with LF",
     bytes: "HTTP/1.1 200 OK\r\nX-A: b\nContent-Length: 2\r\n\r\nok",
     ...LENGTH_2,
+  },
+  {
+    flag: "optionalCrBeforeLf",
+    what: "an empty line that is an LF, behind which the body begins with LF",
+    bytes: "HTTP/1.1 200 OK\r\nX-A: b\nContent-Length: 2\r\n\n\nk",
+    body: "\nk",
+    framing: "length",
   },
   {
     flag: "optionalCrBeforeLf",
