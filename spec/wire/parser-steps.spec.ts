@@ -60,6 +60,34 @@ describe("ResponseParser: how far a response has come", () => {
   });
 });
 
+describe("ResponseParser: a head that is collected to be read again", () => {
+  const FOLDED = "HTTP/1.1 200 OK\r\nA: b\r\n c";
+
+  test.each([
+    ["a line that ends with CR, and CRLF", `${FOLDED}\r\r\n`],
+    ["a line that ends with LF, and CRLF", `${FOLDED}\n\r\n`],
+    ["a line that ends with CRLF, and LF", `${FOLDED}\r\n\n`],
+    ["a line that ends with CRLF, and CR", `${FOLDED}\r\n\r`],
+  ])("is not at its end behind %s: an empty line is CRLF behind CRLF (RFC 9112 §2.2)", (_, text) => {
+    for (const lenient of [undefined, 0]) {
+      const { parser, sink, consumed } = parserAfter(text, "GET", lenient);
+      expect([consumed, sink.events, parser.midMessage]).toEqual([text.length, [], true]);
+      expect(thrownBy(() => parser.finish(sink))).toBeInstanceOf(ConnectionClosedError);
+      parser.free();
+    }
+  });
+
+  test("has let nothing pass where it is right, nor has a parser that is new", () => {
+    const fresh = new ResponseParser({ ...LIMITS, lenient: lenientMask({ headers: true }) });
+    expect(fresh.wasLenient).toBe(false);
+    fresh.free();
+    const { parser, sink } = parserAfter(`${FOLDED}\r\nContent-Length: 0\r\n\r\n`);
+    expect(parser.wasLenient).toBe(false);
+    expect(sink.events.map(([type]) => type)).toEqual(["head", "end"]);
+    parser.free();
+  });
+});
+
 describe("ResponseParser.finish()", () => {
   test.each<[string, string, string]>([
     ["nothing came", "", "no-response"],
