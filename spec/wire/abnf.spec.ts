@@ -79,6 +79,7 @@ const TABLES: Record<string, [rule: (text: string) => boolean, table: Table]> = 
       ["[2001:db8::1]", true],
       ["[2001:db8::1]:443", true],
       ["[v1.x:y]", true],
+      ["[v1F.x:y]", true],
       ["a%20b", true],
       ["", false],
       [":80", false],

@@ -140,6 +140,8 @@ describe("ChunkedDecoder refuses, and says where", () => {
       2,
       "spacesAfterChunkSize",
     ],
+    ["DEL in a quoted value", ['1;a="\x7f'], "invalid chunk extension (RFC 9112 §7.1.1)", 5, null],
+    ["NUL in a quoted value", ['1;a="\0'], "invalid chunk extension (RFC 9112 §7.1.1)", 5, null],
     ["a bare LF after a size", ["1\n"], "bare LF in a chunk line (RFC 9112 §2.2)", 1, "optionalCrBeforeLf"],
     ["a bare LF after blanks", ["1 \n"], "bare LF in a chunk line (RFC 9112 §2.2)", 2, null],
     ["a bare LF within an extension", ["1;\n"], "bare LF in a chunk line (RFC 9112 §2.2)", 2, null],
@@ -269,6 +271,18 @@ describe("ChunkedDecoder reads trailers", () => {
       ]);
     }
   });
+
+  test.each(["b\r\n c", "b \r\n\tc", "b\t \t\r\n \t c", "\r\n b\r\n c"])(
+    "and joins a line that is continued: %j (RFC 9112 §5.2)",
+    (value) => {
+      const f = new Fixture();
+      f.read(`0\r\nA:${value}\r\nD: e\r\n\r\n`);
+      expect(f.trailers).toEqual([
+        ["A", "b c"],
+        ["D", "e"],
+      ]);
+    },
+  );
 
   test("and says which line is none, at its place in the body", () => {
     expect(new Fixture().refusal("1\r\nx\r\n0\r\na: 1\r\nno line\r\n\r\n")).toMatchObject({

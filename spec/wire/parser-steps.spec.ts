@@ -1,11 +1,12 @@
 /** ResponseParser phase by phase: how far it has come, what an end means there, and what may be asked of it. */
 
 import { describe, expect, test } from "vitest";
-import { ConnectionClosedError, IncompleteBodyError, InvariantError } from "../../lib/errors.ts";
+import { ConnectionClosedError, IncompleteBodyError, InvariantError, RemoteProtocolError } from "../../lib/errors.ts";
 import { lenientMask } from "../../lib/wire/lenient.ts";
 import { ResponseParser } from "../../lib/wire/response-parser.ts";
 import { thrownBy } from "../support/thrown-by.ts";
-import { LIMITS, Recorder } from "./record.ts";
+import { REFUSALS } from "./corpus.ts";
+import { everyByte, LIMITS, Recorder, record } from "./record.ts";
 
 const LENGTH = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -75,6 +76,65 @@ describe("ResponseParser: a head that is collected to be read again", () => {
       expect(thrownBy(() => parser.finish(sink))).toBeInstanceOf(ConnectionClosedError);
       parser.free();
     }
+  });
+
+  const OK = "HTTP/1.1 200 OK\r\n";
+  const long = "x".repeat(5_000);
+  test.each<[string, string, [string, string][]]>([
+    ["a TAB", "A: b\r\n\tc\r\n", [["A", "b c"]]],
+    ["a TAB behind an empty value", "A:\r\n\tc\r\n", [["A", "c"]]],
+    ["a blank behind an empty value", "A:\r\n c\r\n", [["A", "c"]]],
+    ["blanks and TABs", "A: b \t\r\n \t c\r\n", [["A", "b c"]]],
+    [
+      "a blank, beside bytes that are no ASCII",
+      "A: caf\xe9\r\n \xfcb\r\nC: \xe4\r\nD: e\r\n",
+      [
+        ["A", "caf\xe9 \xfcb"],
+        ["C", "\xe4"],
+        ["D", "e"],
+      ],
+    ],
+    [
+      "a blank, in a head of more than one input of llhttp",
+      `A: b\r\n c\r\nL: ${long}\r\nD: e\r\n`,
+      [
+        ["A", "b c"],
+        ["L", long],
+        ["D", "e"],
+      ],
+    ],
+  ])("is read where a line is continued with %s, however it is cut (RFC 9112 §5.2)", (_, lines, fields) => {
+    const text = `${OK}${lines}Content-Length: 0\r\n\r\n`;
+    const whole = record(text, [], { fin: false });
+    expect(whole).toMatchObject({
+      error: null,
+      events: [["head", { fields: [...fields, ["Content-Length", "0"]] }], ["end"]],
+    });
+    const cuts = everyByte(text).filter((at) => at < 60 || at > text.length - 60);
+    for (const at of cuts) expect(record(text, [at], { fin: false }), `cut at ${at}`).toEqual(whole);
+  });
+
+  test("is refused at the first byte that is wrong in it, however long it is", () => {
+    const text = `${OK}A: b\r\n c\r\nBad Name: x\r\nL: ${long}\r\n\r\n`;
+    const offset = `${OK}A: b c\r\nBad`.length; // of the head as it is read, where the line is one
+    expect(thrownBy(() => parserAfter(text))).toMatchObject({ reason: "Invalid header token", offset });
+    expect(thrownBy(() => parserAfter(text, "GET", 0))).toMatchObject({ reason: "Invalid header token", offset });
+  });
+
+  test("keeps a bare CR in a length: it is not cut off with what stands behind it (RFC 9112 §2.2)", () => {
+    const text = `${OK}A: b\r\n c\r\nContent-Length: 3\rX: y\r\n\r\nabc`;
+    expect(thrownBy(() => parserAfter(text))).toMatchObject({ reason: "Missing expected LF after header value" });
+  });
+
+  test.each([
+    ["a blank in a name", `${OK}A `, "Invalid header token"],
+    ["a blank before the first field", `${OK} A`, "Unexpected space after start line"],
+    ["a letter in a length", `${OK}Content-Length: 5x`, "Invalid character in Content-Length"],
+  ])("is not collected for %s: that is refused at once", (_, text, reason) => {
+    for (const at of everyByte(text)) {
+      expect(record(text, [at], { fin: false }).error, `cut at ${at}`).toContain(reason);
+    }
+    expect(record(text, [], { fin: false }).error).toContain(reason);
   });
 
   test("has let nothing pass where it is right, nor has a parser that is new", () => {
@@ -155,6 +215,21 @@ describe("ResponseParser.begin(), free()", () => {
     }
   });
 
+  test("begin() from the head of a message without a body is within it, too", () => {
+    const parser = new ResponseParser(LIMITS);
+    const sink = new Recorder();
+    let error: unknown = null;
+    sink.head = () => {
+      error = thrownBy(() => parser.begin("GET"));
+    };
+    parser.begin("GET");
+    const bytes = Buffer.from("HTTP/1.1 204 No Content\r\n\r\n", "latin1");
+    parser.execute(bytes, 0, bytes.length, sink);
+    expect(error).toMatchObject({ message: "Cannot begin a response: parser is in phase length" });
+    parser.begin("GET");
+    parser.free();
+  });
+
   test("a second response begins with nothing of the first", () => {
     const { parser, sink, read } = parserAfter(`${EARLY}${LENGTH}abcde`);
     parser.begin("HEAD");
@@ -233,6 +308,22 @@ describe("ResponseParser.begin(), free()", () => {
 });
 
 describe("a refusal", () => {
+  test("speaks of CRs as line ends only where there is a CR that no LF follows", () => {
+    for (const { rule, bytes, method } of REFUSALS) {
+      const error = thrownBy(() => parserAfter(bytes, method, 0)) as { lenient?: string };
+      expect(error, rule).toBeInstanceOf(RemoteProtocolError);
+      if (error.lenient === "optionalLfAfterCr") expect(bytes, rule).toMatch(/\r(?!\n)/);
+    }
+  });
+
+  test("shows the bytes around as they came, ASCII or not", () => {
+    expect(thrownBy(() => parserAfter("HTTP/1.1 200 caf\xe9\x01\r\n\r\n"))).toMatchObject({
+      reason: "control byte in the reason phrase (RFC 9112 §4)",
+      offset: 17,
+      excerpt: "TTP/1.1 200 caf\\xe9\\x01\\r\\n\\r\\n",
+    });
+  });
+
   test("says where, and which leniency would help, where there are any to be set", () => {
     const text = "HTTP/1.1 200 OK\nA: b\r\n\r\n";
     const strict = thrownBy(() => parserAfter(text));
