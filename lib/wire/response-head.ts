@@ -184,7 +184,11 @@ function minorVersionOf(bytes: Uint8Array, base: number, lenient: number): 0 | 1
 function reasonPhrase(text: string, bytes: Uint8Array, base: number, end: number): string {
   for (let i = 13; i < end; i++) {
     const c = bytes[base + i]!;
-    if (c === CR) throw new HeadRefusal(BARE_CR, i, "optionalLfAfterCr");
+    if (c === CR) {
+      // Its line ends here, and the first name does not begin the next: llhttp's leniency for headers has skipped a blank.
+      if (bytes[base + i + 1] === LF) throw new HeadRefusal(BLANK_LINE, i + 2);
+      throw new HeadRefusal(BARE_CR, i, "optionalLfAfterCr");
+    }
     if ((c < 32 && c !== TAB) || c === 127) {
       throw new HeadRefusal("control byte in the reason phrase (RFC 9112 §4)", i);
     }
@@ -206,6 +210,7 @@ const O = 79;
 const CR = 13;
 const LF = 10;
 const BARE_CR = "bare CR after the status line (RFC 9112 §2.2)";
+export const BLANK_LINE = "blank between the status line and the first field (RFC 9112 §2.2)";
 
 const word = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 const CONNECTION = word("connection");

@@ -41,9 +41,10 @@ import {
   HPE_OK,
   HPE_PAUSED,
   HPE_UNEXPECTED_CONTENT_LENGTH,
+  HPE_UNEXPECTED_SPACE,
 } from "./llhttp/constants.ts";
 import type { ParserLimits, ResponseHead, ResponseSink } from "./parser-events.ts";
-import { HeadRefusal, interpretHead, type RequestKind, requestKind } from "./response-head.ts";
+import { BLANK_LINE, HeadRefusal, interpretHead, type RequestKind, requestKind } from "./response-head.ts";
 
 /**
  * What `finish` found: `"ended"` a close-delimited body is complete now, and the sink was told; `"no-response"` no byte had
@@ -351,7 +352,7 @@ export class ResponseParser {
       const inView = from + i - heldBefore;
       return inView < end ? view[inView] : undefined;
     };
-    const flag = mayNormalize(answer, offset, byteAt) ? "allowed" : this.#passableBy(view, from, end, offset);
+    const flag = mayNormalize(answer, offset, byteAt) ? "allowed" : this.#passableBy(answer, view, from, end, offset);
     const refusal = this.#refusalAt(reason, offset, view, at, from, end, flag);
     if (flag !== "allowed") throw refusal;
     this.#refusal = refusal;
@@ -408,11 +409,19 @@ export class ResponseParser {
   /**
    * Which flag would let llhttp pass the refused byte: "allowed" where those that are on do, null where none does.
    *
+   * @param answer llhttp's, where it refused without any
    * @param offset of that byte in the head, whose bytes are those held and then `view[from, end)`
    */
-  #passableBy(view: Uint8Array, from: number, end: number, offset: number): LenientFlag | "allowed" | null {
+  #passableBy(
+    answer: number,
+    view: Uint8Array,
+    from: number,
+    end: number,
+    offset: number,
+  ): LenientFlag | "allowed" | null {
     const on = this.#lenient;
-    if (on === null) return null;
+    // A line in front of the first field is no field, whatever llhttp would make of it (RFC 9112 §2.2).
+    if (on === null || answer === HPE_UNEXPECTED_SPACE) return null;
     const head = Buffer.concat([this.#held?.view() ?? new Uint8Array(0), view.subarray(from, end)]);
     // Line ends are mended before llhttp sees the head again, so it is not asked about them: it knows a bare CR in some
     // places only.
@@ -483,9 +492,9 @@ export class ResponseParser {
     setLenient(this.#llhttp, 0);
     if (spans.overflowed) throw this.#budget.fieldsExceeded(offset);
     if (answer !== HPE_PAUSED || offset !== bytes.length) {
-      const reason = answer === HPE_OK ? "head without an end" : errorReason(this.#llhttp);
+      const reason = answer === HPE_PAUSED ? BLANK_LINE : errorReason(this.#llhttp);
       this.#held = null; // all of it is in `bytes`
-      const flag = this.#passableBy(bytes, 0, bytes.length, offset);
+      const flag = this.#passableBy(answer, bytes, 0, bytes.length, offset);
       throw this.#refusalAt(reason, offset, bytes, offset, 0, bytes.length, flag);
     }
     try {

@@ -308,9 +308,32 @@ describe("what no flag lets pass", () => {
     ["a chunk size that is none", `${CHUNKED}zz\r\n`],
     ["NUL in the reason phrase", "HTTP/1.1 200 a\0b\r\n\r\n"],
     ["what is not HTTP at all", "SSH-2.0-OpenSSH_9.2\r\n"],
+    ["a blank before the first field", "HTTP/1.1 200 OK\r\n Content-Length: 2\r\n\r\nok"],
+    ["a blank before the first field, behind a line end that is let pass", "HTTP/1.1 200 OK\n Content-Length: 2\n\nok"],
+    ["a blank line of blanks", "HTTP/1.1 200 OK\r\n \r\n\r\n"],
+    ["a blank line of blanks, behind a line end that is let pass", "HTTP/1.1 200 OK\n \nA: b\n\n"],
   ])("%s", (_, bytes) => {
     expect(() => readWith(bytes, limitsOf(...LENIENT_NAMES))).toThrow(RemoteProtocolError);
     expect(() => readWith(bytes, limitsOf(...LENIENT_NAMES))).not.toThrow(/lenient/);
+  });
+
+  test("a blank before the first field, which is told as that and not as another fault (RFC 9112 §2.2)", () => {
+    const told = (bytes: string, ...flags: LenientFlag[]) =>
+      record(bytes, [], { limits: limitsOf(...flags), fin: false }).error;
+    const blank = "blank between the status line and the first field (RFC 9112 §2.2)";
+    const fields = " A: b\r\nContent-Length: 0\r\n\r\n";
+    for (const flags of [[], ["headers"]] as const) {
+      expect(told(`HTTP/1.1 200 OK\r\n${fields}`, ...flags)).toBe(
+        "RemoteProtocolError Unexpected space after start line @18",
+      );
+    }
+    expect(told(`HTTP/1.1 200 OK\n${fields}`, "headers", "optionalCrBeforeLf")).toBe(
+      `RemoteProtocolError ${blank} @17`,
+    );
+    expect(told("HTTP/1.1 200 OK\n \n\n", "headers", "optionalCrBeforeLf")).toBe(`RemoteProtocolError ${blank} @20`);
+    expect(told(`HTTP/1.1 200 OK\n${fields}`, "optionalCrBeforeLf")).toBe(
+      "RemoteProtocolError Unexpected space after start line @18",
+    );
   });
 
   test("the limits", () => {

@@ -16,3 +16,5 @@ export const HPE_INVALID_HEADER_TOKEN = 10;
 export const HPE_INVALID_CONTENT_LENGTH = 11;
 /** What our `on_headers_complete` answers: stop here and keep the state. */
 export const HPE_PAUSED = 21;
+/** A blank between the status line and the first field; llhttp's leniency for headers skips it. */
+export const HPE_UNEXPECTED_SPACE = 30;
