@@ -3,7 +3,8 @@
  * notice. Prints a table, writes `survivors.md`, and fails below SCORE_MIN in any area.
  *
  * Results are kept in coverage/mutation: a later run tries only what changed, and survivors that a new test meets.
- * FORCE=1 tries all again; FILES=a.ts,b.ts only those of an area, beside what is known of its others.
+ * FORCE=1 tries all again; FILES=a.ts,b.ts only those of an area, beside what is known of its others. PROCESSES=3 runs
+ * three at once, instead of one for each processor.
  *
  * Usage: run.ts [AREA…], with the names of `areas.ts`; all of them by default.
  */
@@ -30,6 +31,8 @@ const SCORE_MIN = 85;
 const root = new URL("../../", import.meta.url).pathname;
 const here = new URL(".", import.meta.url).pathname;
 const kept = "coverage/mutation";
+/** Processes at once. A test waits about as long as it works, where a mutant has left it without an answer. */
+const concurrency = Number(process.env["PROCESSES"]) || availableParallelism();
 
 interface Outcome {
   readonly figures: Figures;
@@ -54,12 +57,12 @@ async function mutate(name: string, area: Area): Promise<Outcome> {
     incrementalFile: `${kept}/${name}.json`,
     force: process.env["FORCE"] === "1",
     tempDirName: `${kept}/sandbox`,
-    concurrency: availableParallelism(),
+    concurrency,
     // What broken code has left running, timers and sockets, goes with its process.
     maxTestRunnerReuse: 150,
     // A busy machine is slow, and what is too slow counts as noticed; loops without an end are seen by other means.
     timeoutMS: 20_000,
-    timeoutFactor: process.env["BUDGET"] ? 0 : 3,
+    timeoutFactor: process.env["BUDGET"] ? 0 : 3 * Math.ceil(concurrency / availableParallelism()),
     reporters: process.stdout.isTTY ? ["progress"] : ["progress-append-only"],
     logLevel: "warn" as LogLevel.Warning, // a const enum of declarations only, which isolated modules cannot name
     allowConsoleColors: false,
