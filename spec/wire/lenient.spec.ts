@@ -120,6 +120,13 @@ const ROWS: readonly Row[] = [
   },
   {
     flag: "optionalLfAfterCr",
+    what: "a line that ends with CR, where the body begins with a CR",
+    bytes: "HTTP/1.1 200 OK\r\nX-A: b\rContent-Length: 2\r\n\r\n\rk",
+    body: "\rk",
+    framing: "length",
+  },
+  {
+    flag: "optionalLfAfterCr",
     what: "an empty line before the status line that is a CR",
     bytes: "\rHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     ...LENGTH_2,

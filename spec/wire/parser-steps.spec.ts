@@ -114,6 +114,14 @@ describe("ResponseParser: a head that is collected to be read again", () => {
     for (const at of cuts) expect(record(text, [at], { fin: false }), `cut at ${at}`).toEqual(whole);
   });
 
+  test("says the same of its connection behind bytes that are no ASCII", () => {
+    const { parser, sink } = parserAfter(
+      `${OK}A: \xe9\xe9\r\n \xe9\r\nKeep-Alive: timeout=5, max=9\r\nConnection: x, keep-alive\r\nContent-Length: 0\r\n\r\n`,
+    );
+    expect(sink.events[0]).toMatchObject(["head", { keepAlive: true, keepAliveTimeoutMs: 5_000, keepAliveMax: 9 }]);
+    parser.free();
+  });
+
   test("is refused at the first byte that is wrong in it, however long it is", () => {
     const text = `${OK}A: b\r\n c\r\nBad Name: x\r\nL: ${long}\r\n\r\n`;
     const offset = `${OK}A: b c\r\nBad`.length; // of the head as it is read, where the line is one
@@ -127,7 +135,9 @@ describe("ResponseParser: a head that is collected to be read again", () => {
   });
 
   test.each([
-    ["a blank in a name", `${OK}A `, "Invalid header token"],
+    ["a blank in a name", `${OK}Abc `, "Invalid header token"],
+    ["a name without a letter", `${OK}:`, "Invalid header token"],
+    ["a name without a letter, in a later line", `${OK}A: b\r\n:`, "Invalid header token"],
     ["a blank before the first field", `${OK} A`, "Unexpected space after start line"],
     ["a letter in a length", `${OK}Content-Length: 5x`, "Invalid character in Content-Length"],
   ])("is not collected for %s: that is refused at once", (_, text, reason) => {
