@@ -556,7 +556,6 @@ describe("an answer is refused, and its connection closed", () => {
       "HTTP/1.1 200 OK\r\n Content-Length: 3\r\nFoo: bar\r\n\r\nabc",
       "Unexpected space after start line",
       18,
-      "headers",
     ],
     [
       "with a tab before its first field [TestReadResponseErrors/leading tab]",
