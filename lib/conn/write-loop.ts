@@ -43,6 +43,8 @@ export interface WriteLoopHost {
 const SLICE_BYTES_MAX = 64 * 1024;
 /** In-memory bodies up to this size go out with the head, in one write. */
 const JOINED_BYTES_MAX = SLICE_BYTES_MAX;
+/** Smaller pieces come out of Node's pool, and cost no allocation of their own. */
+const PIECE_BYTES_MAX = Buffer.poolSize >>> 1;
 /** A conduit that refused a write breaks as soon as it has read what was there; this is for one that does not. */
 const ANSWER_MS_MAX = 1_000;
 
@@ -135,7 +137,7 @@ export class WriteLoop {
     let bytes = head.text.length;
     if (memory !== null) {
       bytes += memory.length;
-      data = typeof memory === "string" ? head.text + memory : [head.text, memory];
+      data = typeof memory === "string" ? head.text + memory : (onePiece(head.text, memory) ?? [head.text, memory]);
     }
     switch (this.#hand(exchange, data, bytes)) {
       case "ok":
@@ -474,6 +476,16 @@ export class WriteLoop {
     this.#awake();
     this.#deadline.cancel();
   }
+}
+
+/** Both in one piece, where that is a small one: to copy it costs less than a write of two. Else null. */
+function onePiece(head: string, body: Uint8Array): Piece[] | null {
+  const bytes = head.length + body.length;
+  if (bytes >= PIECE_BYTES_MAX) return null;
+  const piece = Buffer.allocUnsafe(bytes);
+  piece.write(head, "latin1");
+  piece.set(body, head.length);
+  return [piece];
 }
 
 function lengthError(peer: string, declared: number, sent: string): LocalProtocolError {

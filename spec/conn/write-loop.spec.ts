@@ -57,6 +57,36 @@ describe("the write side: a body in memory", () => {
   });
 });
 
+describe("the write side: bytes in memory", () => {
+  /** Of a request with a body of four digits. */
+  const headLength = async (): Promise<number> => {
+    const { conn, conduit } = watchedConn({ window: 2 ** 30 });
+    conn.roundTrip(post(new Uint8Array(1000)));
+    await microtasks();
+    return sizes(conduit)[0]! - 1000;
+  };
+
+  test.each([
+    ["less than half of the pool that Node cuts small buffers from go as one piece", -1, 1],
+    ["half of that are not copied", 0, 2],
+  ])("that are with their head %s", async (_, more, pieces) => {
+    const head = await headLength();
+    const length = Buffer.poolSize / 2 - head + more;
+    const { conn, conduit } = watchedConn({ window: 2 ** 30 });
+    const body = new Uint8Array(length).fill(255);
+    conn.roundTrip(post(body));
+    await microtasks();
+    expect(conduit.writes.map((write) => write.length)).toEqual([pieces]);
+    body.fill(0); // a copy is what was sent, so this shows whether one was made
+    const [last] = conduit.writes[0]?.slice(-1) ?? [];
+    expect(typeof last === "string" ? "" : last?.at(-1)).toBe(pieces === 1 ? 255 : 0);
+    expect(sizes(conduit)).toEqual([head + length]);
+    conn.reply(OK);
+    await conn.settle();
+    expect(conn.log).toEqual(["idle"]);
+  });
+});
+
 describe("the write side: a body of its own source", () => {
   test.each<[string, RequestInit, string, number[]]>([
     ["in chunks", {}, `10000\r\n${"U".repeat(SLICE)}\r\n`, [SLICE + 9]],
