@@ -28,7 +28,7 @@ const PARTS: readonly { readonly name: string; readonly files: RegExp; readonly 
   { name: "adapters", files: /^dist\/adapters\//, budget: 13 },
   { name: "the command", files: /^dist\/cli\//, budget: 36 },
   { name: "persistconn/observe, the live view, and what several share", files: /^dist\//, budget: 70 },
-  { name: "README, licences, manifest", files: /./, budget: 50 },
+  { name: "README, licences, manifest", files: /./, budget: 52 },
 ];
 const BUDGET = 705;
 
