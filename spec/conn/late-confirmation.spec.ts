@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 import type { Conduit, ConduitSink } from "../../lib/conn/conduit.ts";
-import { get, MemoryConn, post } from "./memory-conn.ts";
+import { get, MemoryConn, post, type Sent } from "./memory-conn.ts";
 
 /** Says "full" to every write, and "drained" only when told to. */
 class LateConduit implements Conduit {
@@ -87,5 +87,21 @@ describe("PersistConn, a request in one write that is confirmed after its answer
     conn.reply("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     await conn.settle();
     expect(conn.log).toEqual(["idle"]);
+  });
+
+  test("the next request, sent the moment it is idle, waits for a confirmation of its own", async () => {
+    const { conn, late } = lateConn();
+    conn.roundTrip(get());
+    await conn.settle();
+    const next: Sent[] = [];
+    conn.onIdle = () => {
+      if (next.length === 0) next.push(conn.roundTrip(get()));
+    };
+    conn.reply("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    await conn.settle();
+    expect(next.map(({ events }) => events)).toEqual([["request-write", "request-head"]]);
+    late.confirm();
+    await conn.settle();
+    expect(next[0]?.events.at(-1)).toBe("request-sent");
   });
 });

@@ -1,10 +1,14 @@
 /** The two loops of a connection with several requests in flight: each step that a whole exchange does not show. */
 
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { rethrowInvariants } from "../../lib/conn/persist-conn.ts";
 import type { CloseReason } from "../../lib/errors.ts";
 import { HttpError } from "../../lib/errors.ts";
 import { MemoryConn, RefusingConduit, type Sent, WatchedConduit } from "./memory-conn.ts";
 import { answer, at, carrying, factsOf, LOST, pathsIn, proven, provenWatched } from "./pipelined.ts";
+
+beforeEach(() => rethrowInvariants(true));
+afterEach(() => rethrowInvariants(false));
 
 const left = new Error("left");
 const leave = (conn: MemoryConn, sent: Sent | undefined, reason: CloseReason = "aborted"): void => {
@@ -131,6 +135,7 @@ describe("WriteLoop.follow()", () => {
   });
 
   test("a conduit that throws is a broken rule, told to all", async () => {
+    rethrowInvariants(false);
     const { conn, conduit } = await provenWatched();
     const a = conn.roundTrip(at("/a"));
     await conn.settle();
@@ -175,6 +180,7 @@ describe("pipelined requests that the kernel has not confirmed", () => {
     expect(await Promise.all(sent.map(({ response }) => response?.text()))).toEqual(["1", "2", "3", "4"]);
     expect(sent.map(isSent)).toEqual([true, true, true, true]);
     expect(conn.log).toEqual(["next", "next", "next", "idle"]);
+    expect(conn.clock.armed).toBe(0); // nobody waits for the kernel any more
   });
 
   test("a confirmation behind all answers changes nothing, and the connection serves the next", async () => {
@@ -215,6 +221,17 @@ describe("pipelined requests that the kernel has not confirmed", () => {
     await conn.settle();
     expect(await sent[1]?.response?.text()).toBe("2");
     expect(conn.log).toEqual(["next", "idle"]);
+  });
+
+  test("one that is sent behind another gives that no more time for its head", async () => {
+    const conn = await proven({ responseHeaderTimeout: 1_000 });
+    const front = conn.roundTrip(at("/a"));
+    await conn.clock.advance(500);
+    conn.follow(at("/b"));
+    await conn.clock.advance(499);
+    expect(front.error).toBe(null);
+    await conn.clock.advance(1);
+    expect(front.error).toMatchObject({ option: "responseHeaderTimeout", limit: 1_000 });
   });
 
   test("one that is confirmed before its turn waits for its head from its turn on", async () => {
@@ -292,6 +309,24 @@ describe("the answers of pipelined requests", () => {
     expect([sent[0]?.error, sent[0]?.response]).toEqual([left, null]);
     expect(await sent[1]?.response?.text()).toBe("2");
     expect(conn.log).toEqual(["next", "idle"]);
+  });
+
+  test("one that nobody wants is dropped up to 256 KiB, also where its length is not said", async () => {
+    for (const [chunks, log] of [
+      [4, ["next", "idle"]],
+      [5, ["closed body-closed-early"]],
+    ] as const) {
+      const { conn, sent } = await carrying("/a", "/b");
+      leave(conn, sent[0]);
+      conn.reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      for (let i = 0; i < chunks; i++) {
+        conn.reply(`10000\r\n${"x".repeat(65_536)}\r\n`);
+        await conn.settle();
+      }
+      conn.reply(`0\r\n\r\n${answer("2")}`);
+      await conn.settle();
+      expect(conn.log).toEqual(log);
+    }
   });
 
   test("while one is dropped the process is held for those behind; behind the last it is not", async () => {

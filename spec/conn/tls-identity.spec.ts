@@ -154,6 +154,10 @@ test("beyondOrigin() leaves who we are and the name behind, and keeps what restr
     key: "k",
     passphrase: "p",
     pfx: "f",
+    clientCertEngine: "e",
+    privateKeyEngine: "e",
+    privateKeyIdentifier: "i",
+    pskCallback: () => null,
     servername: "a.test",
     secureContext: createSecureContext(),
   };

@@ -218,11 +218,18 @@ describe("tls.pins with dialTls", () => {
     const first = connectTls(options);
     const session = await new Promise<Buffer>((resolve) => first.once("session", resolve));
     first.destroy();
-    const dialTls = () => connectTls({ ...options, session });
-    expect(await got("https://localhost/", { pins: [keyPin(leaf.cert)] }, { dialTls })).toMatchObject({
-      name: "TlsError",
-      message: expect.stringContaining("dialTls resumed a session"),
-    });
+    const dial = () => connectTls({ ...options, session });
+    const done = async () => {
+      const socket = dial();
+      await new Promise((resolve) => socket.once("secureConnect", resolve));
+      return socket;
+    };
+    for (const dialTls of [dial, done]) {
+      expect(await got("https://localhost/", { pins: [keyPin(leaf.cert)] }, { dialTls })).toMatchObject({
+        name: "TlsError",
+        message: expect.stringContaining("dialTls resumed a session"),
+      });
+    }
   });
 });
 
@@ -235,6 +242,10 @@ describe("checkTlsOptions()", () => {
     ["a hash of another length", ["sha256/AAAA"], /a pin is/],
     ["bits that stand for nothing", [`sha256/${"A".repeat(42)}B=`], /a pin is/],
     ["hex without colons", ["ab".repeat(32)], /a pin is/],
+    ["something in front of a key", [`xxxxsha256/${"A".repeat(43)}=`], /a pin is/],
+    ["something behind a key", [`sha256/${"A".repeat(43)}=x`], /a pin is/],
+    ["something in front of a fingerprint", [`0${Array(32).fill("AB").join(":")}`], /a pin is/],
+    ["something behind a fingerprint", [`${Array(32).fill("AB").join(":")}:AB`], /a pin is/],
   ])("refuses %s as pins", (_, pins, message) => {
     expect(() => checkTlsOptions({ pins })).toThrow(message);
     expect(() => checkTlsOptions({ pins })).toThrow(TypeError);

@@ -31,6 +31,17 @@ const waits = (at: Key): void => at.wants.push(want());
 const waitsFresh = (at: Key): void => at.freshWants.push(want());
 const isIdle = (at: Key): void => at.idle.push(slot("idle"));
 const isBusy = (at: Key): void => at.busy.push(slot("busy").place);
+/** It is lent, and takes more requests behind the one that it serves. */
+const isRoomy = (at: Key): void => {
+  const made = slot("busy");
+  at.busy.push(made.place);
+  at.roomy.push(made.side);
+};
+const waitsOrFollows = (at: Key): void => {
+  const mine = want();
+  mine.canFollow = true;
+  at.wants.push(mine);
+};
 const turnAsked = (at: Key): void => {
   at.askedBatch = 1;
 };
@@ -51,12 +62,28 @@ const dialsSpare = (at: Key): void => {
   at.dialing++;
 };
 
+describe("PerKey.nextFollower()", () => {
+  test.each<[string, Key, max: number, boolean]>([
+    ["all slots taken, and one with room", perKey(waitsOrFollows, isRoomy), 1, true],
+    ["none with room", perKey(waitsOrFollows, isBusy), 1, false],
+    ["a slot is free", perKey(waitsOrFollows, isRoomy), 2, false],
+    ["slots without a limit", perKey(waitsOrFollows, isRoomy), 0, false],
+    ["one is idle", perKey(waitsOrFollows, isRoomy, isIdle), 2, false],
+    ["somebody waits for a dial of his own", perKey(waitsOrFollows, isRoomy, waitsFresh), 1, false],
+    ["the first cannot follow", perKey(waits, waitsOrFollows, isRoomy), 1, false],
+    ["nobody waits", perKey(isRoomy), 1, false],
+  ])("%s", (_, at, maxConnsPerHost, expected) => {
+    expect(at.nextFollower({ ...noLimits, maxConnsPerHost })).toBe(expected ? at.wants.first : null);
+  });
+});
+
 describe("PerKey.check() passes", () => {
   test.each<[string, Key, Partial<typeof noLimits>, boolean]>([
     ["one who waits for a dial", perKey(dials), {}, false],
     ["a dial that nobody counts on", perKey(dialsSpare), {}, false],
     ["what is lent", perKey(isBusy), { maxConnsPerHost: 1 }, false],
     ["what is idle", perKey(isIdle), { maxConnsPerHost: 1 }, false],
+    ["who may follow, a turn asked", perKey(waitsOrFollows, isRoomy, turnAsked), { maxConnsPerHost: 1 }, false],
     ["who waits where no slot is free", perKey(isBusy, waits), { maxConnsPerHost: 1 }, false],
     ["who waits so for a dial of his own", perKey(isBusy, waitsFresh), { maxConnsPerHost: 1 }, false],
     ["who waits for the turn", perKey(waits, isIdle, turnAsked, claims(1)), { maxIdleConnsPerHost: 0 }, false],
@@ -81,6 +108,15 @@ describe("PerKey.check() finds broken:", () => {
     ["claimed = min(idle, takers)", perKey(waits, isIdle, turnAsked), {}, false],
     ["claimed = min(idle, takers)", perKey(isIdle, claims(1)), {}, false],
     ["closeIdle() leaves none idle", perKey(isIdle), {}, true],
+    ["who may follow another has asked a turn", perKey(waitsOrFollows, isRoomy), { maxConnsPerHost: 1 }, false],
+    [
+      "who may follow another has asked a turn",
+      perKey(waitsOrFollows, isRoomy, turnAsked, (at) => {
+        at.endedBatch = at.askedBatch;
+      }),
+      { maxConnsPerHost: 1 },
+      false,
+    ],
     ["what is lent is busy", perKey((at) => at.busy.push(slot("idle").place)), {}, false],
   ])("%s", (rule, at, limits, closeIdle) => {
     expect(() => at.check({ ...noLimits, ...limits }, closeIdle)).toThrow(

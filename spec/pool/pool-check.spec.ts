@@ -12,9 +12,10 @@ const SUMS = "Pool's sums over all keys are not what it counted";
 
 describe("Pool's invariant is looked at", () => {
   /** Puts a slot into the list of all idle ones that belongs to no key; `h` has an idle connection 1. */
-  function breakSums(h: Harness): void {
-    const lru = h.slot(1).side.list;
-    if (lru === null) throw new Error("connection 1 is not idle");
+  const breakSums = (h: Harness): void => breakSumsOf(h, 1);
+  function breakSumsOf(h: Harness, number: number): void {
+    const lru = h.slot(number).side.list;
+    if (lru === null) throw new Error(`connection ${number} is not idle`);
     const stray = new Slot<number>("nowhere", 0);
     stray.move("idle", 0);
     lru.push(stray.side);
@@ -51,6 +52,39 @@ describe("Pool's invariant is looked at", () => {
     h.pool.expire(h.slot(3));
     breakSums(h);
     expect(() => h.get("b")).toThrow(SUMS);
+  });
+
+  test("again when a want was told whom it follows, and when a dial was abandoned", () => {
+    const h = new Harness({ maxConnsPerHost: 1 });
+    h.warm(1, "idle");
+    h.get("front");
+    h.dialed(2);
+    h.hasRoom(2, 1);
+    h.getOrFollow("behind");
+    h.turn();
+    h.pool.cancel(h.get("gone", "third"));
+    h.pool.closeIdle(); // nobody counts on its dial
+    expect(h.did.filter((line) => /follows|abandon/.test(line))).toEqual(["behind follows on 2", "abandon 3"]);
+    h.warm(1, "idle");
+    breakSumsOf(h, 4);
+    expect(() => h.get("a", "fourth")).toThrow(SUMS);
+  });
+
+  test("not while a want is told whom it follows, nor by closeIdle() in that moment", () => {
+    const h = new Harness({ maxConnsPerHost: 1 });
+    h.get("front");
+    h.dialed(1);
+    h.hasRoom(1, 1);
+    h.getOrFollow("behind");
+    const other = h.get("other", "third");
+    let told = false;
+    h.onConn = () => {
+      other.dial = new Slot<number>("third", 0);
+      h.pool.closeIdle();
+      told = true;
+    };
+    expect(() => h.turn()).toThrow("A dial and its want disagree");
+    expect(told).toBe(true);
   });
 
   test("not while a want is being told, whose call may be in the midst of things", () => {
@@ -324,6 +358,18 @@ describe("Pool.closeIdle()", () => {
     h.onClose = () => h.pool.remove(h.slot(2));
     h.pool.close(new Error("closed"));
     expect(h.did).toEqual(["close 1: transport-closed", "close 3: transport-closed"]);
+  });
+
+  test("and abandons no dial twice that the abandoning of another has ended", () => {
+    const h = new Harness();
+    for (const name of ["a", "b"]) h.get(name);
+    h.onAbandon = (number) => {
+      if (number === 1) h.dialFailed(2);
+    };
+    h.did;
+    h.pool.close(new Error("closed"));
+    expect(h.did.filter((line) => line.startsWith("abandon"))).toEqual(["abandon 1"]);
+    expect(h.pool.isEmpty).toBe(true);
   });
 
   test("leaves a dial to those who still wait, though its own want has gone", () => {

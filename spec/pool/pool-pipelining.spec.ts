@@ -1,7 +1,10 @@
 /** Who is sent behind another, on a connection that is busy (RFC 9112 §9.3.2): only who has no other place, and in order. */
 
 import { describe, expect, test } from "vitest";
-import { Harness } from "./harness.ts";
+import { Pool } from "../../lib/pool/pool.ts";
+import type { Slot } from "../../lib/pool/slot.ts";
+import { WantConn } from "../../lib/pool/want-conn.ts";
+import { Harness, noLimits } from "./harness.ts";
 
 /** A pool whose one connection of a limit of one is busy. */
 function busy(maxConnsPerHost = 1): Harness {
@@ -170,5 +173,59 @@ describe("Pool.hasRoom()", () => {
     pool.turn();
     expect(pool.did).toEqual(["a follows on 1", "dial 2 for a"]);
     expect(pool.pool.stateOf("k")).toMatchObject({ waiting: 2, dialing: 1, busy: 0 });
+  });
+
+  test("one that is closed is not followed, where others of its key live on", () => {
+    const pool = busy(2);
+    pool.get("second");
+    pool.dialed(2);
+    pool.pool.remove(pool.slot(1));
+    void pool.did;
+    pool.get("third"); // takes the slot
+    pool.hasRoom(1, 5);
+    pool.getOrFollow("a");
+    pool.turn();
+    expect(pool.did).toEqual(["dial 3 for third"]);
+  });
+
+  test("a follower may tell of more room on its connection itself", () => {
+    const pool = busy();
+    pool.hasRoom(1, 2);
+    for (const name of ["a", "b", "c"]) pool.getOrFollow(name);
+    pool.onConn = (_name, slot) => pool.pool.hasRoom(slot);
+    pool.turn();
+    expect(pool.did).toEqual(["a follows on 1", "b follows on 1"]);
+    expect(pool.pool.stateOf("k")).toMatchObject({ waiting: 1, busy: 1 });
+  });
+
+  test("nobody follows where nobody says what a connection takes", () => {
+    const slots: Slot<number>[] = [];
+    const fires: ((batch: number) => void)[] = [];
+    const pool = new Pool<number, string>(
+      { ...noLimits, maxConnsPerHost: 1 },
+      {
+        now: () => 0,
+        dial: (slot) => slots.push(slot),
+        abandonDial: () => {},
+        detachDial: () => {},
+        attachDial: () => {},
+        close: () => {},
+        turn: (fire) => fires.push(fire),
+        batch: () => 0,
+        idle: () => {},
+      },
+      { check: true },
+    );
+    const told: string[] = [];
+    const want = (name: string) =>
+      new WantConn<number, string>("k", { given: () => told.push(name), refused: () => {} }, name);
+    pool.get(want("a"));
+    pool.dialed(slots[0]!, 1);
+    pool.hasRoom(slots[0]!);
+    const b = want("b");
+    b.canFollow = true;
+    pool.get(b);
+    for (const fire of fires) fire(0);
+    expect([told, b.state, fires.length > 0]).toEqual([["a"], "waiting", true]);
   });
 });

@@ -53,3 +53,11 @@ test("WantConn is settled before it calls back", () => {
   want.deliver(new Slot<number>("k", 0));
   expect(states).toEqual(["served"]);
 });
+
+test("WantConn.deliverBehind() settles it as deliver() does, and tells who wants to hear of it", () => {
+  const { want, slot, log } = fixture();
+  expect(want.canFollow).toBe(false);
+  want.wait(1, false);
+  expect([want.deliverBehind(slot), want.state, log]).toEqual([true, "served", []]);
+  expect([want.deliverBehind(slot), want.deliver(slot)]).toEqual([false, false]);
+});
