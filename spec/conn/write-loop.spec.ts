@@ -66,6 +66,17 @@ describe("the write side: bytes in memory", () => {
     return sizes(conduit)[0]! - 1000;
   };
 
+  test("go as one piece with a head that has bytes beyond ASCII, each as one byte", async () => {
+    const { conn, conduit } = watchedConn();
+    conn.roundTrip(post(Uint8Array.of(1, 0xe9), { headers: { "X-A": "caf\xe9" } }));
+    await microtasks();
+    const [piece] = conduit.writes[0] ?? [];
+    const text = Buffer.from(piece as Uint8Array).toString("latin1");
+    expect(text).toContain("\r\nX-A: caf\xe9\r\n");
+    expect(text.slice(-6)).toBe("\r\n\r\n\x01\xe9");
+    conn.conn.close("transport-closed");
+  });
+
   test.each([
     ["less than half of the pool that Node cuts small buffers from go as one piece", -1, 1],
     ["half of that are not copied", 0, 2],
