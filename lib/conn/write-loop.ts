@@ -187,9 +187,10 @@ export class WriteLoop {
       // Whoever was written before may have been answered: that is read first.
       return this.#refused(this.#host.inFlight === exchanges[0], error);
     }
-    for (const { trace, outgoing } of exchanges)
+    for (const { trace, outgoing } of exchanges) {
       if (trace.mask & TRACE_CONN) trace.emit({ type: "request-head", fields: () => fieldsOf(outgoing.text) });
-    if (this.#over) return; // by a listener
+      if (this.#over) return; // by a listener
+    }
     this.#followers = exchanges;
     if (answer === "ok") {
       this.#unsureBytes = 0;

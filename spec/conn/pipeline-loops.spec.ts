@@ -62,16 +62,18 @@ describe("WriteLoop.follow()", () => {
     expect(conn.log).toEqual(["closed transport-closed"]);
   });
 
-  test("stops where a listener that hears of a head closes the connection: nobody is told to be sent", async () => {
+  test("stops where a listener that hears of a head closes the connection: nobody is told to be sent, nor of a head behind it", async () => {
     const conn = await proven();
     conn.roundTrip(at("/a"));
     await conn.settle();
     const b = conn.follow(at("/b"));
+    const c = conn.follow(at("/c"));
     b.onEvent = ({ type }) => {
       if (type === "request-head") conn.conn.close("transport-closed");
     };
     await conn.settle();
     expect(b.events).toEqual(["request-write", "request-head"]);
+    expect(c.events).toEqual(["request-write"]);
     expect(factsOf(b)).toMatchObject({ ...LOST, written: true, phase: "headers" });
     expect(conn.log).toEqual(["closed transport-closed"]);
   });
@@ -290,7 +292,7 @@ describe("the answers of pipelined requests", () => {
     expect(sent[1]?.error).toMatchObject({ code: "ERR_HTTP_REMOTE_PROTOCOL", bytesRead: broken.length });
   });
 
-  test("one that nobody wants any more, without a body, says close as any other does", async () => {
+  test("one that nobody wants, without a body, says close as others do", async () => {
     const { conn, sent } = await carrying("/a", "/b");
     leave(conn, sent[0]);
     conn.reply("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
