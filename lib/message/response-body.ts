@@ -14,6 +14,7 @@
 import type { Readable } from "node:stream";
 import type { ReadableByteStreamController } from "node:stream/web";
 import { InvariantError } from "../errors.ts";
+import { expectMemory } from "./body-memory.ts";
 
 /** Body bytes as they come: the side that the connection implements. */
 export interface BodySource {
@@ -228,6 +229,7 @@ export class ResponseBody {
    * are the chunks: bytes that did not come as one are not given out, and neither is memory that nobody wrote.
    */
   async #gatherWhole(taken: readonly Uint8Array[], length: number): Promise<OwnBytes> {
+    expectMemory(length);
     const whole = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer); // the source ends only when all of it is written
     let at = 0;
     for (const chunk of taken) {
