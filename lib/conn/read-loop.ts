@@ -28,6 +28,7 @@ import type { AsyncQueue } from "./async-queue.ts";
 import type { Conduit } from "./conduit.ts";
 import { READ_STATES, type ReadEvent, type ReadState, type State } from "./conn-state.ts";
 import type { BodyHost, Exchange } from "./exchange.ts";
+import { copyOf, RoundBody } from "./round-body.ts";
 
 /** What the read loop asks of the connection that owns it. */
 export interface ReadLoopHost {
@@ -91,6 +92,7 @@ export class ReadLoop implements ResponseSink, BodyHost {
   #messageDone = false;
   /** Set by a head behind which there is no HTTP, and what came behind it. */
   #switching: { readonly head: ResponseHead; readonly early: Uint8Array[] } | null = null;
+  readonly #roundBody = new RoundBody();
   #bodyBytes = 0;
   #drainedBytes = 0;
   /** The clock at the start of this round: one reading serves every stamp and deadline of it. */
@@ -137,7 +139,12 @@ export class ReadLoop implements ResponseSink, BodyHost {
     if (exchange === null) return this.#host.close(is408(view, n) ? "server-closed-idle" : "unsolicited-bytes");
     const before = exchange.bytesRead;
     exchange.bytesRead = before + n - from;
-    const consumed = this.#parser.execute(view, from, n, this);
+    let consumed: number;
+    try {
+      consumed = this.#parser.execute(view, from, n, this);
+    } finally {
+      this.#deliver(exchange, view);
+    }
     if (this.#state.name === "closed") return;
     if (this.#messageDone) {
       exchange.bytesRead = before + consumed - from;
@@ -296,8 +303,15 @@ export class ReadLoop implements ResponseSink, BodyHost {
     }
     // The view is lent; what the caller gets is the caller's: a part of the whole that it gathers, or a copy.
     const place = exchange.placeFor(n);
-    place?.set(view.subarray(start, end));
-    exchange.push(place ?? copyOf(view, start, end), this.#now);
+    if (place === null) return this.#roundBody.add(start, end);
+    place.set(view.subarray(start, end));
+    exchange.push(place, this.#now);
+  }
+
+  /** What came of the body, before its end or an error is told. */
+  #deliver(exchange: Exchange, view: Uint8Array): void {
+    const chunk = this.#roundBody.take(view);
+    if (chunk !== null) exchange.push(chunk, this.#now);
   }
 
   trailers(fields: FieldLines): void {
@@ -474,12 +488,6 @@ const TIME_LIMITS = {
   "unread-body": ["unreadBodyTimeout", "nobody read the body"],
   "stalled-reader": ["stalledReaderTimeout", "the reader of the body took nothing"],
 } as const;
-
-/** A plain Uint8Array with a buffer of its own, whatever is lent: `slice` of a Buffer would be a view, and a Buffer. */
-function copyOf(view: Uint8Array, start: number, end: number): Uint8Array {
-  if (view.constructor === Uint8Array) return view.slice(start, end);
-  return new Uint8Array(view.subarray(start, end));
-}
 
 /** A load balancer's way to say that it closes an idle connection (Go is408Message, issue 32310). */
 function is408(view: Uint8Array, n: number): boolean {

@@ -17,7 +17,7 @@ const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const NO_HOST = { readAsked() {}, bodyTaken() {}, bodyClosed() {} };
 
 describe("Exchange", () => {
-  test("keeps a body of a byte a chunk from waiting in 64 Ki pieces: what a chunk costs counts too", async () => {
+  test("keeps a body of a byte a read from waiting in 64 Ki pieces: what a piece costs counts too", async () => {
     let pushed = 0;
     const push = AsyncQueue.prototype.push;
     AsyncQueue.prototype.push = function (this: AsyncQueue<object>, item: object) {
@@ -25,7 +25,7 @@ describe("Exchange", () => {
       return push.call(this, item);
     };
     try {
-      const conn = new MemoryConn({ slice: () => 4096 });
+      const conn = new MemoryConn({ slice: () => "1\r\nx\r\n".length });
       conn.roundTrip(get());
       await conn.settle();
       conn.reply(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${"1\r\nx\r\n".repeat(20_000)}`);

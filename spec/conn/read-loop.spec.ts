@@ -17,6 +17,7 @@ import {
   WatchedConduit,
   watchedConn,
 } from "./memory-conn.ts";
+import { carrying } from "./pipelined.ts";
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const LONG = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
@@ -978,6 +979,52 @@ describe("the read side: bytes that are lent", () => {
     const chunk = source(sent).tryRead() as Uint8Array;
     expect(chunk.constructor).toBe(Uint8Array);
     expect([Buffer.from(chunk).toString(), chunk.buffer.byteLength]).toEqual(["hello", 5]);
+  });
+});
+
+describe("the read side: the chunks of a read are one of the reader's", () => {
+  const taken = (sent: Sent) => {
+    const chunk = source(sent).tryRead();
+    return chunk instanceof Uint8Array ? Buffer.from(chunk).toString() : chunk;
+  };
+
+  test("whole, with its end and its trailers in the same read", async () => {
+    const conn = new MemoryConn();
+    const sent = await answered(conn, `${CHUNKED}2\r\nab\r\n3;x=y\r\ncde\r\n1\r\nf\r\n0\r\nX-T: 1\r\n\r\n`);
+    expect([taken(sent), taken(sent)]).toEqual(["abcdef", null]);
+    expect(sent.details("body-data")).toEqual([{ bytes: 6 }]);
+    expect(sent.events.slice(-2)).toEqual(["body-data", "end"]);
+    expect((await sent.response?.trailers)?.get("x-t")).toBe("1");
+    expect(conn.log).toEqual(["idle"]);
+  });
+
+  test("over several reads, one each; none for a read of framing alone", async () => {
+    const conn = new MemoryConn();
+    const sent = await answered(conn, `${CHUNKED}2\r\nab\r\n3\r\nc`);
+    for (const read of ["de\r\n1\r\nf\r\n", "1", "\r\n", "g\r\n0\r\n\r\n"]) {
+      conn.reply(read);
+      await conn.settle();
+    }
+    expect([taken(sent), taken(sent), taken(sent), taken(sent)]).toEqual(["abc", "def", "g", null]);
+  });
+
+  test("what came before a mistake in the same read is given out before the error", async () => {
+    const conn = new MemoryConn();
+    const sent = await answered(conn, `${CHUNKED}2\r\nab\r\n3\r\ncdeX`);
+    expect(taken(sent)).toBe("abcde");
+    expect(() => taken(sent)).toThrow("chunk");
+    expect(conn.log).toEqual(["closed protocol-error"]);
+  });
+
+  test("each answer has its own, where several come in a read (pipelining)", async () => {
+    const { conn, sent } = await carrying("/a", "/b");
+    const answer = (a: string, b: string) => `${CHUNKED}1\r\n${a}\r\n1\r\n${b}\r\n0\r\n\r\n`;
+    conn.reply(answer("a", "b") + answer("c", "d"));
+    await conn.settle();
+    expect(sent.map((each) => [taken(each), taken(each)])).toEqual([
+      ["ab", null],
+      ["cd", null],
+    ]);
   });
 });
 

@@ -134,7 +134,7 @@ describe("Dialer.start() for https", () => {
       data(view, n);
     };
     await echo(conduit, sink);
-    expect([...views].map(({ byteLength }) => byteLength)).toEqual([64 * 1024]);
+    expect([...views].map(({ byteLength }) => byteLength)).toEqual([80 * 1024]);
   });
 
   test("an address is verified as an address, and no name is asked for (RFC 6066 §3)", async () => {
