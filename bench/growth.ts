@@ -379,8 +379,9 @@ class Growth {
     const most = this.#connections;
     const records: { client: string; at64: Spread; atMost: Spread; ratio: Spread }[] = [];
     const settings = { ...this.#scale.settings, rounds: 1 };
-    const cost = new Map<string, [number[], number[]]>(CLIENTS.map((name) => [name, [[], []]]));
-    const entrants = CLIENTS.map((name) => this.#entrant(name));
+    const clients = ["bare-socket", ...CLIENTS];
+    const cost = new Map<string, [number[], number[]]>(clients.map((name) => [name, [[], []]]));
+    const entrants = clients.map((name) => this.#entrant(name));
     for (let round = 0; round < this.#scale.rounds; round++) {
       for (const [place, workers] of [64, most].entries()) {
         const setting = await this.#stage.responder("apart");
