@@ -24,7 +24,7 @@ import type { Destination } from "./message/destination.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
-import type { ResolvedOptions } from "./options.ts";
+import { parserLimitsOf, type ResolvedOptions } from "./options.ts";
 import { NO_CALL, ownCall } from "./own-call.ts";
 import { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
@@ -35,6 +35,7 @@ import { SharedLease, type SharedLeaseHost, speak } from "./shared-lease.ts";
 import { CallTrace, TRACE_CONN, TRACE_DIAL, type TraceDetail, type Tracer, tracerOf } from "./trace.ts";
 import type { TunnelTrace } from "./tunnel-dial.ts";
 import { authorityOf, type Way, type Ways } from "./way.ts";
+import type { ParserLimits } from "./wire/parser-events.ts";
 
 export interface ClientConnOptions {
   /** Ends the dial with its reason. Default: none. */
@@ -163,6 +164,7 @@ export function openClientConn(
 class OneConn implements HeldAside, CallHost, LeaseHost, SharedLeaseHost, DialOwner {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
+  readonly parserLimits: ParserLimits;
   readonly tracer: Tracer;
   readonly closed = null;
   readonly pool: Pool<Held, DialOwner>;
@@ -196,6 +198,7 @@ class OneConn implements HeldAside, CallHost, LeaseHost, SharedLeaseHost, DialOw
     this.#host = host;
     this.clock = host.clock;
     this.options = { ...host.options, maxConnsPerHost: 1, idleConnTimeout: 0, pipelining: 1 };
+    this.parserLimits = parserLimitsOf(this.options);
     this.tracer = host.tracer;
     this.way = way;
     this.#only = { ...way, plain: null };

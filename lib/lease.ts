@@ -18,7 +18,7 @@ import type { ResolvedOptions } from "./options.ts";
 import type { Slot } from "./pool/slot.ts";
 import { TRACE_POOL } from "./trace.ts";
 import { authorityOf, type Way } from "./way.ts";
-import { lenientMask } from "./wire/lenient.ts";
+import type { ParserLimits } from "./wire/parser-events.ts";
 
 /** The server's word on how long it keeps an idle connection is taken with a margin: its clock started earlier. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
@@ -27,6 +27,7 @@ const KEEP_ALIVE_MARGIN_MS = 1000;
 export interface LeaseHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
+  readonly parserLimits: ParserLimits;
   /** It went into the pool. */
   leaseIdle(lease: Lease, keepMs: number): void;
   /** Its exchange is over; the server keeps the connection for so long (with a margin), where it said. */
@@ -65,12 +66,7 @@ export class Lease implements ConnOwner, Held {
       conduit,
       clock: host.clock,
       owner: this,
-      limits: {
-        headBytesMax: host.options.maxResponseHeaderBytes,
-        headerCountMax: host.options.maxResponseHeaders,
-        informationMax: host.options.max1xxResponses,
-        lenient: lenientMask(host.options.lenient),
-      },
+      limits: host.parserLimits,
       peer: peerOf(target),
       ...(proxy === null ? {} : { proxy: proxy.shown }),
     });

@@ -13,7 +13,8 @@ import { unknownOption, wrongType } from "./message/options.ts";
 import type { NextProtocol } from "./next-protocol.ts";
 import type { CallTimeLimits } from "./time-limits.ts";
 import type { TraceGroup, TraceOption } from "./trace.ts";
-import { LENIENT_NAMES, type LenientOptions } from "./wire/lenient.ts";
+import { LENIENT_NAMES, type LenientOptions, lenientMask } from "./wire/lenient.ts";
+import type { ParserLimits } from "./wire/parser-events.ts";
 
 export type { CallTimeLimits } from "./time-limits.ts";
 
@@ -435,4 +436,14 @@ function isTraceOption(value: unknown): boolean {
   const { groups = TRACE_GROUPS, on, secrets = false } = value as Record<string, unknown>; // each is looked at
   if (typeof on !== "function" || typeof secrets !== "boolean") return false;
   return Array.isArray(groups) && groups.every((group) => TRACE_GROUPS.includes(group));
+}
+
+/** What a parser of answers is to allow: one object for all connections of a transport. */
+export function parserLimitsOf(options: ResolvedOptions): ParserLimits {
+  return {
+    headBytesMax: options.maxResponseHeaderBytes,
+    headerCountMax: options.maxResponseHeaders,
+    informationMax: options.max1xxResponses,
+    lenient: lenientMask(options.lenient),
+  };
 }

@@ -23,9 +23,9 @@ import {
   responseOf,
   type Timings,
 } from "./message/response.ts";
-import { checkOption, resolveOptions } from "./options.ts";
-import { type LenientOptions, lenientMask } from "./wire/lenient.ts";
-import type { FieldLines, ParserLimits, ResponseHead, ResponseSink } from "./wire/parser-events.ts";
+import { checkOption, parserLimitsOf, resolveOptions } from "./options.ts";
+import type { LenientOptions } from "./wire/lenient.ts";
+import type { FieldLines, ResponseHead, ResponseSink } from "./wire/parser-events.ts";
 import { ResponseParser } from "./wire/response-parser.ts";
 
 /** A string counts as its UTF-8 bytes. Streams may give strings and bytes. */
@@ -112,7 +112,7 @@ class Reading implements ResponseBacking, BodySource {
     this.#method = request?.method ?? "GET";
     this.request = request instanceof Request ? request : null;
     this.url = this.request?.url ?? "";
-    this.#parser = new ResponseParser({ ...parserLimits(), lenient: lenientMask(lenient) });
+    this.#parser = new ResponseParser(parserLimitsOf({ ...resolveOptions({}), lenient }));
     abandoned.register(this, this.#parser, this);
     this.#parser.begin(this.#method);
   }
@@ -210,9 +210,4 @@ class Reading implements ResponseBacking, BodySource {
   get #answered(): ResponseHead {
     return this.#head as ResponseHead; // begin() has resolved, so there is one
   }
-}
-
-function parserLimits(): ParserLimits {
-  const { maxResponseHeaderBytes, maxResponseHeaders, max1xxResponses } = resolveOptions({});
-  return { headBytesMax: maxResponseHeaderBytes, headerCountMax: maxResponseHeaders, informationMax: max1xxResponses };
 }

@@ -33,7 +33,14 @@ import { Lease, type LeaseHost } from "./lease.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
-import { checkCall, checkOption, type ResolvedOptions, resolveOptions, type TransportOptions } from "./options.ts";
+import {
+  checkCall,
+  checkOption,
+  parserLimitsOf,
+  type ResolvedOptions,
+  resolveOptions,
+  type TransportOptions,
+} from "./options.ts";
 import { NO_CALL, type OwnCall, ownCall } from "./own-call.ts";
 import { IdleLessons, type LearnedIdle } from "./pool/idle-lessons.ts";
 import { Pool, slowDialMs } from "./pool/pool.ts";
@@ -59,6 +66,7 @@ import { TunnelDial, type TunnelTrace } from "./tunnel-dial.ts";
 import { viewOf } from "./view.ts";
 import { showWatched, type TransportView, type Watched } from "./watched.ts";
 import { type Way, Ways, wayToTarget } from "./way.ts";
+import type { ParserLimits } from "./wire/parser-events.ts";
 
 /** What a transport holds at the moment, and what it has done. */
 export interface TransportStats {
@@ -218,6 +226,7 @@ export class Transport implements RoundTripper {
 class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watched {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
+  readonly parserLimits: ParserLimits;
   readonly tracer: Tracer;
   readonly #listeners: OpenTracer;
   readonly #whenClosed = new Set<() => void>();
@@ -245,6 +254,7 @@ class Core implements CallHost, LeaseHost, SharedLeaseHost, ClientConnHost, Watc
   constructor(options: ResolvedOptions, clock: Clock) {
     this.clock = clock;
     this.options = options;
+    this.parserLimits = parserLimitsOf(options);
     this.#listeners = new OpenTracer(tracerOf(options.trace));
     const debug = debugListener();
     if (debug !== null) this.#listeners.add(debug);

@@ -36,7 +36,7 @@ export class DuplexConduit implements Conduit {
   constructor(stream: Duplex, facts: ConduitFacts = NO_FACTS) {
     this.facts = facts;
     this.#stream = stream;
-    this.#gate = new SinkGate(() => this.destroy());
+    this.#gate = new SinkGate(this);
     stream.on("end", () => this.#outside(() => this.#gate.end()));
     stream.on("error", (error) => this.#outside(() => this.#gate.error(error)));
     stream.on("close", () => {

@@ -82,7 +82,7 @@ export class MemoryConduit implements Conduit {
     const { schedule = queueMicrotask } = options;
     this.#schedule = (task) => schedule(task, end);
     this.#slice = options.slice ?? ((available) => available);
-    this.#gate = new SinkGate(() => this.destroy());
+    this.#gate = new SinkGate(this);
   }
 
   /** @internal */

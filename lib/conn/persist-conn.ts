@@ -18,7 +18,7 @@ import type { ConnectionInfo } from "../message/response.ts";
 import { TRACE_CONN } from "../trace.ts";
 import type { ParserLimits, ResponseHead } from "../wire/parser-events.ts";
 import { AsyncQueue } from "./async-queue.ts";
-import type { Conduit } from "./conduit.ts";
+import type { Conduit, ConduitSink } from "./conduit.ts";
 import { fate } from "./conn-state.ts";
 import type { ConnectionFacts, Exchange } from "./exchange.ts";
 import { Handover } from "./handover.ts";
@@ -79,7 +79,7 @@ export function rethrowInvariants(on: boolean): void {
   rethrow = on;
 }
 
-export class PersistConn implements ReadLoopHost, WriteLoopHost {
+export class PersistConn implements ConduitSink, ReadLoopHost, WriteLoopHost {
   readonly id: number;
   readonly conduit: Conduit;
   readonly clock: Clock;
@@ -114,12 +114,7 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     this.#facts = { id: this.id, ...this.conduit.facts, proxy: init.proxy ?? null };
     this.#readLoop = new ReadLoop(this, this.#exchanges, init.limits);
     this.#writeLoop = new WriteLoop(this, this.#writes);
-    this.conduit.attach({
-      data: (view, n) => this.#readLoop.received(view, n),
-      drained: () => this.#writeLoop.drained(),
-      end: () => this.#readLoop.ended(),
-      error: (error) => this.#broke(error),
-    });
+    this.conduit.attach(this);
     this.#writeLoop.run();
   }
 
@@ -257,7 +252,21 @@ export class PersistConn implements ReadLoopHost, WriteLoopHost {
     else this.#readLoop.requestWritten(exchange, now);
   }
 
-  #broke(error: Error): void {
+  // ---- from the conduit
+
+  data(view: Uint8Array, n: number): void {
+    this.#readLoop.received(view, n);
+  }
+
+  drained(): void {
+    this.#writeLoop.drained();
+  }
+
+  end(): void {
+    this.#readLoop.ended();
+  }
+
+  error(error: Error): void {
     if (this.#writeLoop.refusal !== null && this.#current?.settled === false) this.lost();
     else this.#readLoop.broke(error);
   }

@@ -11,13 +11,14 @@ export class RoundBody {
   /** From and to, in turn: the first span, which is mostly the only one, and those behind it. */
   #from = 0;
   #to = 0;
-  readonly #more: number[] = [];
+  #more: number[] | null = null;
 
   add(from: number, to: number): void {
     if (this.#to === 0) {
       this.#from = from;
       this.#to = to;
-    } else this.#more.push(from, to);
+    } else if (this.#more === null) this.#more = [from, to];
+    else this.#more.push(from, to);
   }
 
   /** What was added, as bytes that are the taker's alone; null where there is nothing. Begins anew. */
@@ -27,13 +28,13 @@ export class RoundBody {
     if (to === 0) return null;
     this.#from = 0;
     this.#to = 0;
-    if (this.#more.length > 0) return this.#joined(view, from, to);
+    if (this.#more !== null) return this.#joined(view, from, to, this.#more);
     expectMemory(to - from);
     return copyOf(view, from, to);
   }
 
-  #joined(view: Uint8Array, from: number, to: number): Uint8Array {
-    const more = this.#more;
+  #joined(view: Uint8Array, from: number, to: number, more: readonly number[]): Uint8Array {
+    this.#more = null;
     let length = to - from;
     for (let i = 0; i < more.length; i += 2) length += more[i + 1]! - more[i]!; // they come in pairs
     expectMemory(length);
@@ -45,7 +46,6 @@ export class RoundBody {
       all.set(span, at);
       at += span.length;
     }
-    more.length = 0;
     return all;
   }
 }

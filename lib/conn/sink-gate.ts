@@ -18,11 +18,11 @@ export class SinkGate {
   #ended = false;
   /** What came before the sink did, in order; null as soon as events go straight through. */
   #early: (() => void)[] | null = [];
-  readonly #breakDown: () => void;
+  readonly #connection: { destroy(): void };
 
-  /** @param breakDown destroys the connection; called when the sink has thrown */
-  constructor(breakDown: () => void) {
-    this.#breakDown = breakDown;
+  /** @param connection destroyed when the sink has thrown */
+  constructor(connection: { destroy(): void }) {
+    this.#connection = connection;
   }
 
   get closed(): boolean {
@@ -116,7 +116,7 @@ export class SinkGate {
   #failed(thrown: unknown): void {
     const heard = this.#closed;
     this.#closed = true;
-    this.#breakDown();
+    this.#connection.destroy();
     if (heard) {
       throwLater(thrown); // it destroyed the connection before it threw: there is no one to tell
       return;

@@ -54,7 +54,8 @@ const NONE: Exchange[] = [];
 export class WriteLoop {
   readonly #host: WriteLoopHost;
   readonly #queue: AsyncQueue<Exchange>;
-  readonly #deadline: Deadline;
+  /** Made with the first wait: most connections never have one. */
+  #deadline: Deadline | null = null;
 
   #state: State<WriteState, WriteEvent> = WRITE_STATES.idle;
   #exchange: Exchange | null = null;
@@ -73,7 +74,6 @@ export class WriteLoop {
   constructor(host: WriteLoopHost, queue: AsyncQueue<Exchange>) {
     this.#host = host;
     this.#queue = queue;
-    this.#deadline = host.clock.deadline(0, () => this.#expired());
   }
 
   get state(): WriteState {
@@ -200,7 +200,7 @@ export class WriteLoop {
       if (this.#followers === exchanges) this.#followed(exchanges.length);
     });
     // What is in front takes its time; only a request whose turn it is may complain that nobody takes it.
-    if (this.#host.inFlight !== exchanges[0]) this.#deadline.reset(0);
+    if (this.#host.inFlight !== exchanges[0]) this.#deadline?.reset(0);
   }
 
   /** The first `n` of those that were pipelined are sent. */
@@ -218,7 +218,7 @@ export class WriteLoop {
   turnOf(exchange: Exchange): void {
     if (this.#awaiting !== "kernel") return;
     this.#pendingBefore = this.#host.conduit.pendingBytes;
-    this.#deadline.reset(exchange.limits.writeTimeout);
+    this.#arm(exchange.limits.writeTimeout);
   }
 
   /** A body that does not go out in one write with its head. */
@@ -338,7 +338,7 @@ export class WriteLoop {
     this.#exchange?.outgoingBody?.destroy(error);
     this.stop();
     this.#awaiting = "answer";
-    this.#deadline.reset(ANSWER_MS_MAX);
+    this.#arm(ANSWER_MS_MAX);
   }
 
   #sent(exchange: Exchange): void {
@@ -359,7 +359,7 @@ export class WriteLoop {
   #kernelTook(): Promise<void> {
     this.#awaiting = "kernel";
     this.#pendingBefore = this.#host.conduit.pendingBytes;
-    this.#deadline.reset((this.#exchange as Exchange).limits.writeTimeout); // set while a write is outstanding
+    this.#arm((this.#exchange as Exchange).limits.writeTimeout); // set while a write is outstanding
     return this.#sleep();
   }
 
@@ -371,8 +371,13 @@ export class WriteLoop {
       if (this.#over) return Promise.resolve(); // by a listener
     }
     this.#awaiting = "continue";
-    this.#deadline.reset(ms);
+    this.#arm(ms);
     return this.#sleep();
+  }
+
+  #arm(ms: number): void {
+    this.#deadline ??= this.#host.clock.deadline(0, () => this.#expired());
+    this.#deadline.reset(ms);
   }
 
   #sleep(): Promise<void> {
@@ -383,7 +388,7 @@ export class WriteLoop {
 
   #awake(): void {
     this.#awaiting = "nothing";
-    this.#deadline.reset(0);
+    this.#deadline?.reset(0);
     const wake = this.#wake;
     this.#wake = null;
     wake?.();
@@ -411,7 +416,7 @@ export class WriteLoop {
     if (pending < this.#pendingBefore) {
       // It is slow, but it takes bytes: the limit speaks of a kernel that takes none.
       this.#pendingBefore = pending;
-      this.#deadline.reset(limit);
+      this.#arm(limit);
       return;
     }
     this.#host.close(
@@ -475,7 +480,7 @@ export class WriteLoop {
     this.#exchange = null;
     this.#followers = NONE;
     this.#awake();
-    this.#deadline.cancel();
+    this.#deadline?.cancel();
   }
 }
 

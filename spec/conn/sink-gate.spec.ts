@@ -8,7 +8,7 @@ import { nextUncaught } from "../support/uncaught.ts";
 /** A gate, what its sink heard, and what happened to the connection behind it. */
 class Gated implements ConduitSink {
   readonly heard: string[] = [];
-  readonly gate = new SinkGate(() => void this.heard.push("broken down"));
+  readonly gate = new SinkGate({ destroy: () => void this.heard.push("broken down") });
   /** What the sink throws, by event. */
   readonly throws: Partial<Record<keyof ConduitSink, unknown>> = {};
   /** Runs within an event. */
