@@ -4,6 +4,7 @@
  */
 import type { Judged } from "./judge.ts";
 import { type ColdRow, type Measured, micros } from "./report.ts";
+import { COLD } from "./scenarios.ts";
 
 export const FLOOR = "bare-socket";
 
@@ -82,4 +83,15 @@ function ofRatios(limit: number, floor: number, ours: number, show: (value: numb
   const stands = standing({ limit, floor, ours });
   if (stands.reach === "below the floor") return `below the floor: the bare socket itself is ${floor.toFixed(2)}`;
   return inWords(stands, show);
+}
+
+/** The commands that show where the time of what is missed goes; none where nothing is. */
+export function profileCommands(judged: readonly Judged[]): string[] {
+  const missed = judged.filter(({ verdict, scenario }) => verdict === "misses" && scenario !== COLD);
+  return (["persistconn", "persistconn-fetch"] as const).flatMap((ours) => {
+    const names = new Set(missed.filter((one) => one.ours === ours).map(({ scenario }) => scenario));
+    if (names.size === 0) return [];
+    const call = ours === "persistconn-fetch" ? "--fetch " : "";
+    return [`make bench-profile ARGS="${call}--scenario ${[...names].join(",")}"`];
+  });
 }

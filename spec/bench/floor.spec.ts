@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { besideFloor, inWords, standing } from "../../bench/floor.ts";
+import { besideFloor, inWords, profileCommands, standing } from "../../bench/floor.ts";
 import { judge } from "../../bench/judge.ts";
 import type { Round } from "../../bench/measure.ts";
 import { type ColdRow, type Measured, summarize, summarizeCold } from "../../bench/report.ts";
@@ -129,4 +129,21 @@ describe("besideFloor()", () => {
     const one = measured("get-64kib-x64", { persistconn: 30, "undici-request": 40 });
     expect(lines(one)[0]).toBe("GET 64 KiB, CPU of undici-request: the bare socket did not run beside it");
   });
+});
+
+describe("profileCommands()", () => {
+  test("names each scenario once, those of our fetch apart, and never the cold processes", () => {
+    const missed = judge([], null)
+      .filter(({ scenario, ours }) => {
+        const named = ours === "persistconn" ? ["get-2kib-x64", "post-2kib-x64", "cold"] : ["get-64kib-x64"];
+        return named.includes(scenario);
+      })
+      .map((one) => ({ ...one, verdict: "misses" as const }));
+    expect(profileCommands(missed)).toEqual([
+      'make bench-profile ARGS="--scenario get-2kib-x64,post-2kib-x64"',
+      'make bench-profile ARGS="--fetch --scenario get-64kib-x64"',
+    ]);
+  });
+
+  test("there is none where nothing is missed", () => expect(profileCommands(judge([], null))).toEqual([]));
 });
