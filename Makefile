@@ -10,10 +10,10 @@ REPORT   := coverage/spec-report.json
 REPORTED := $(VITEST) run --reporter=default --reporter=json --outputFile.json=$(REPORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check spec scenarios tour mutants mutation fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning interop chaos soak articles leaks build package api new-user runtimes nightly fix clean
+.PHONY: help run test check spec scenarios tour mutants mutation fuzz simulate canaries bench bench-quick bench-trace bench-growth bench-micro bench-tuning bench-profile interop chaos soak articles leaks build package api new-user runtimes nightly fix clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
@@ -96,6 +96,7 @@ bench-quick: build bench/node_modules/.installed ## every part of the bench once
 	$(BENCH) growth.ts --quick
 	$(BENCH) micro.ts --quick
 	$(BENCH) tuning.ts --quick
+	$(BENCH) profile.ts --quick --scenario get-2kib-x64
 	$(BENCH) import.ts --rounds 15
 
 bench-trace: build bench/node_modules/.installed ## what trace hooks cost, on and off, in pairs of processes: ARGS="--pairs 60"
@@ -109,6 +110,9 @@ bench-micro: build bench/node_modules/.installed ## parser, writer, queue, pool,
 
 bench-tuning: build bench/node_modules/.installed ## the tables of bench/TUNING.md: ARGS=--write puts them there
 	$(BENCH) tuning.ts $(ARGS)
+
+bench-profile: build bench/node_modules/.installed ## where the CPU goes, and what each limit would need: ARGS="--scenario get-2kib-x64,post-2kib-x64"
+	$(BENCH) profile.ts $(ARGS)
 
 interop: $(WASM) ## against nginx, Apache, HAProxy, Caddy, Node, Squid, Tinyproxy, Dante: ARGS=--quick
 	$(NODE_BIN)/tsx spec/interop/run.ts $(ARGS)

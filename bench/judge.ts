@@ -5,6 +5,7 @@
  * measurement and no test: who reads it judges; nothing fails by it.
  */
 import { type ColdRow, type Measured, type Row, table } from "./report.ts";
+import { COLD } from "./scenarios.ts";
 import type { Spread } from "./statistics.ts";
 
 /** `void`: the responder set the pace, so only CPU says anything. `missing`: somebody who is needed did not run. */
@@ -14,6 +15,8 @@ export interface Judged {
   readonly row: string;
   readonly scenario: string;
   readonly what: "CPU" | "requests/s" | "p99" | "cold CPU";
+  /** Which of our own contestants is held to it. */
+  readonly ours: "persistconn" | "persistconn-fetch";
   /** Whose figure the limit is a multiple of. */
   readonly base: string;
   readonly bound: "at most" | "at least";
@@ -31,6 +34,7 @@ interface Limit {
   readonly perSecond: number;
 }
 
+const OURS = "persistconn";
 const UNDICI = "undici-request";
 const limit = (row: string, scenario: string, ofUndici: number, perSecond: number): Limit => ({
   row,
@@ -82,29 +86,39 @@ export function judge(measured: readonly Measured[], cold: readonly ColdRow[] | 
     measured.find((each) => each.scenario.name === scenario)?.rows.find((row) => row.name === name);
   const judged: Judged[] = [];
 
-  const compare = (row: string, scenario: string, ours: string, base: string, what: Judged["what"], bound: number) => {
+  const compare = (
+    row: string,
+    scenario: string,
+    ours: Judged["ours"],
+    base: string,
+    what: Judged["what"],
+    bound: number,
+  ) => {
     const [mine, others] = [rowOf(scenario, ours), rowOf(scenario, base)];
     const ratios = mine?.ratios?.[base];
     const key = what === "requests/s" ? "perSecond" : what === "p99" ? "p99" : "cpu";
     const isVoid = [mine, others].some((each) => each?.figures?.perSecondVoid ?? false);
     judged.push(
-      verdict({ row, scenario, what, base, limit: bound, ratio: ratios?.[key] ?? null }, what !== "CPU" && isVoid),
+      verdict(
+        { row, scenario, what, ours, base, limit: bound, ratio: ratios?.[key] ?? null },
+        what !== "CPU" && isVoid,
+      ),
     );
   };
 
   for (const { row, scenario, cpu, perSecond } of LIMITS) {
-    for (const [base, atMost] of cpu) compare(row, scenario, "persistconn", base, "CPU", atMost);
-    compare(row, scenario, "persistconn", UNDICI, "requests/s", perSecond);
+    for (const [base, atMost] of cpu) compare(row, scenario, OURS, base, "CPU", atMost);
+    compare(row, scenario, OURS, UNDICI, "requests/s", perSecond);
   }
   for (const { row, scenario } of LIMITS) {
     compare(`fetch: ${row}`, scenario, FETCH.ours, FETCH.base, "CPU", FETCH.cpu);
     compare(`fetch: ${row}`, scenario, FETCH.ours, FETCH.base, "requests/s", FETCH.perSecond);
   }
-  const coldRatio = cold?.find(({ name }) => name === "persistconn")?.cpuRatios?.[UNDICI] ?? null;
-  const coldRow = { row: "import and first request, cold process", scenario: "cold", what: "cold CPU" } as const;
-  judged.push(verdict({ ...coldRow, base: UNDICI, limit: COLD_CPU, ratio: coldRatio }, false));
+  const coldRatio = cold?.find(({ name }) => name === OURS)?.cpuRatios?.[UNDICI] ?? null;
+  const coldRow = { row: "import and first request, cold process", scenario: COLD, what: "cold CPU" } as const;
+  judged.push(verdict({ ...coldRow, ours: OURS, base: UNDICI, limit: COLD_CPU, ratio: coldRatio }, false));
   const { scenario, base, limit: p99 } = P99_SEQUENTIAL;
-  compare("p99 sequential", scenario, "persistconn", base, "p99", p99);
+  compare("p99 sequential", scenario, OURS, base, "p99", p99);
   return judged;
 }
 

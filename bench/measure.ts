@@ -13,7 +13,15 @@
 import { REQUEST_HEADERS, type Scenario } from "./scenarios.ts";
 import { Child } from "./support/child.ts";
 import { pinned } from "./support/machine.ts";
-import type { Order, ResponderOrder, ResponderPorts, ResponderStats, Target, Window } from "./support/protocol.ts";
+import type {
+  Order,
+  Profiling,
+  ResponderOrder,
+  ResponderPorts,
+  ResponderStats,
+  Target,
+  Window,
+} from "./support/protocol.ts";
 import { makeReply } from "./support/reply.ts";
 
 export interface Settings {
@@ -40,6 +48,8 @@ export interface Entrant {
   readonly target?: Partial<Target>;
   /** What its process finds in its environment beside what all do. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Its measured window is profiled; of several rounds the last one's profile stays. */
+  readonly profile?: Profiling;
 }
 
 export interface Setting {
@@ -56,6 +66,8 @@ export interface Round {
   readonly cpuUs: number;
   readonly userUs: number;
   readonly sysUs: number;
+  /** Of `cpuUs` the main thread's, where the system tells. */
+  readonly mainUs?: number;
   readonly perSecond: number;
   /** Share of its core that the responder used, 0 to 1. */
   readonly responderShare: number;
@@ -229,7 +241,8 @@ export function makeTarget(scenario: Scenario, setting: Setting, spareIndex: num
 async function runRound(runner: Runner, responder: Child, settings: Settings): Promise<Round> {
   const { target, entrant, child } = runner;
   const stats = () => responder.ask<ResponderStats>({ op: "stats" } satisfies ResponderOrder);
-  const run = (count: number) => child!.ask<Window>({ op: "run", count } satisfies Order); // open() came before
+  const run = (count: number, how: Pick<Entrant, "profile"> = {}) =>
+    child!.ask<Window>({ op: "run", count, ...how } satisfies Order); // open() came before
   if (target.read !== "stream") {
     const atStart = await stats();
     // Thousands at once have all been dialled after one each; a second finds whom the first has left out.
@@ -238,7 +251,7 @@ async function runRound(runner: Runner, responder: Child, settings: Settings): P
     checkCounters(entrant.name, atStart, await stats(), start.count, target);
   }
   const before = await stats();
-  const window = await run(runner.count);
+  const window = await run(runner.count, entrant.profile === undefined ? {} : { profile: entrant.profile });
   const after = await stats();
   checkCounters(entrant.name, before, after, runner.count, target);
   const responderUs = after.userUs + after.sysUs - before.userUs - before.sysUs;
@@ -248,6 +261,7 @@ async function runRound(runner: Runner, responder: Child, settings: Settings): P
     cpuUs: perRequest(window.userUs + window.sysUs),
     userUs: perRequest(window.userUs),
     sysUs: perRequest(window.sysUs),
+    ...(window.mainUs === undefined ? {} : { mainUs: perRequest(window.mainUs) }),
     perSecond: (window.count / window.wallMs) * 1000,
     responderShare: responderUs / 1000 / (after.wallMs - before.wallMs),
     p50Us: window.p50Us,

@@ -7,6 +7,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type ColdResult, measureCold } from "./cold.ts";
+import { besideFloor, profileCommands } from "./floor.ts";
 import { judge, judgement } from "./judge.ts";
 import { type Entrant, measure, type Result } from "./measure.ts";
 import { drawRun } from "./plots.ts";
@@ -54,6 +55,9 @@ async function main(options: Options, tempDir: string): Promise<number> {
   if (measured.length > 1) print(`\n${overview(measured)}`);
   const judged = judge(measured, cold);
   print(`\n${judgement(judged)}`);
+  const missed = besideFloor(judged, measured, cold);
+  if (missed.length > 0) print(`\nwhat is missed, beside the floor\n  ${missed.join("\n  ")}`);
+  for (const command of profileCommands(judged)) print(`  where the time goes: ${command}`);
   if (quick) print("  quick: tiny counts, so none of these verdicts means anything");
 
   const { machine, versions } = stage;

@@ -7,6 +7,7 @@
 import type { Contestant, Open } from "./contestants/contestant.ts";
 import { percentile } from "./statistics.ts";
 import { serveLines } from "./support/line-server.ts";
+import { mainThreadUs } from "./support/main-thread.ts";
 import type { Order, Window } from "./support/protocol.ts";
 
 let contestant: Contestant | undefined;
@@ -15,14 +16,17 @@ async function run(each: number, repeat = 1): Promise<Window> {
   if (contestant === undefined) throw new Error("worker: run before open");
   const count = each * repeat;
   const times = new Float64Array(count);
+  const mainBefore = mainThreadUs();
   const cpuBefore = process.cpuUsage();
   const before = performance.now();
   for (let i = 0; i < repeat; i++) await contestant.run(each, times.subarray(i * each));
   const wallMs = performance.now() - before;
   const { user, system } = process.cpuUsage(cpuBefore);
+  const mainAfter = mainThreadUs();
+  const main = mainBefore === null || mainAfter === null ? {} : { mainUs: mainAfter - mainBefore };
   times.sort();
   const at = (share: number) => percentile(times, share) * 1000;
-  return { count, wallMs, userUs: user, sysUs: system, p50Us: at(0.5), p99Us: at(0.99) };
+  return { count, wallMs, userUs: user, sysUs: system, ...main, p50Us: at(0.5), p99Us: at(0.99) };
 }
 
 serveLines(async (order: Order): Promise<object> => {
@@ -44,7 +48,12 @@ serveLines(async (order: Order): Promise<object> => {
         done += next;
       }
     }
-    case "run":
-      return run(order.count, order.repeat);
+    case "run": {
+      const { count, repeat, profile } = order;
+      if (profile === undefined) return run(count, repeat);
+      // Loaded only where it is asked for: elsewhere nothing of an inspector is in the process.
+      const { profiled } = await import("./support/profiler.ts");
+      return profiled(profile, () => run(count, repeat));
+    }
   }
 });

@@ -56,8 +56,18 @@ export type Order =
    * of `first`.
    */
   | { readonly op: "warm"; readonly millis: number; readonly requests: number; readonly first: number }
-  /** `repeat` times, one after the other, each with a new start of all workers; once where it is left out. */
-  | { readonly op: "run"; readonly count: number; readonly repeat?: number };
+  /**
+   * `repeat` times, one after the other, each with a new start of all workers; once where it is left out. With `profile`,
+   * V8's profile of just this window goes to its file.
+   */
+  | { readonly op: "run"; readonly count: number; readonly repeat?: number; readonly profile?: Profiling };
+
+/** Taken by the processes that run on V8; Go's knows nothing of it. */
+export interface Profiling {
+  readonly file: string;
+  /** Between two samples. */
+  readonly intervalUs: number;
+}
 
 /** CPU and time of one measured window; CPU is user + sys of the whole process. */
 export interface Window {
@@ -65,6 +75,8 @@ export interface Window {
   readonly wallMs: number;
   readonly userUs: number;
   readonly sysUs: number;
+  /** Of it the main thread's, where the system tells: the rest is helpers of the collector and the compiler, and a profiler. */
+  readonly mainUs?: number;
   /** Of single requests: from the end of the one before it, of the same worker, to its own. */
   readonly p50Us: number;
   readonly p99Us: number;
