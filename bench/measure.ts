@@ -28,7 +28,7 @@ export interface Settings {
   readonly rounds: number;
   readonly roundMs: number;
   readonly warmMs: number;
-  /** V8 compiles the last of a client after some ten thousand requests: seen in undici, node:http and fetch. */
+  /** V8 compiles the last of a client after some tens of thousands of requests: 12,000 were too few for ours. */
   readonly warmRequests: number;
   /** Fewest requests of a round, but for streams of a GiB, of which one is enough. */
   readonly requestsMin: number;
@@ -50,6 +50,8 @@ export interface Entrant {
   readonly env?: NodeJS.ProcessEnv;
   /** Its measured window is profiled; of several rounds the last one's profile stays. */
   readonly profile?: Profiling;
+  /** How long its process may take for an order, in ms; long unless it is given. */
+  readonly limitMs?: number;
 }
 
 export interface Setting {
@@ -180,10 +182,12 @@ async function open(
   const { entrant, target } = runner;
   const child =
     kept?.get(entrant.name) ??
-    new Child(entrant.name, pinned(setting.core, entrant.command), {
-      ...contestantEnvironment(setting.certFile),
-      ...entrant.env,
-    });
+    new Child(
+      entrant.name,
+      pinned(setting.core, entrant.command),
+      { ...contestantEnvironment(setting.certFile), ...entrant.env },
+      entrant.limitMs,
+    );
   kept?.set(entrant.name, child);
   runner.child = child;
   await child.ask({ op: "open", target } satisfies Order);

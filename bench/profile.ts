@@ -14,17 +14,15 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { FLOOR, inWords, standing } from "./floor.ts";
 import { type Judged, judge } from "./judge.ts";
-import { type Entrant, measure, type Result, type Settings } from "./measure.ts";
+import { type Entrant, measure, type Result, type Round, type Settings } from "./measure.ts";
 import { micros, table } from "./report.ts";
 import { type ContestantName, defaultPlacement, quickened, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { median, type Spread, spread } from "./statistics.ts";
 import { allStations, type CpuProfile, type Places, type Shares, sharesOf } from "./support/cpu-profile.ts";
 import { markdown } from "./support/markdown.ts";
 import { choose, count } from "./support/options.ts";
-import type { Target } from "./support/protocol.ts";
 import { perform, print, Stage } from "./support/stage.ts";
 
-/** Warmed up for longer than in `run.ts`, where the first of five rounds may still be compiling: a profile has one. */
 const FULL: Settings = {
   rounds: 5,
   roundMs: 500,
@@ -47,6 +45,9 @@ const QUICK: Settings = {
 const PROFILED_MS = 2_000;
 /** V8's own default is 1,000: this is as fine as goes without a sample costing more than what it samples. */
 const INTERVAL_US = 200;
+/** V8's profiler now and then stops the process that it looks at, for ever: seen over TLS. Then another is asked. */
+const PROFILED_LIMIT_MS = 30_000;
+const PROFILED_TRIES = 4;
 const FUNCTIONS = 8;
 
 /** One contestant in one scenario. */
@@ -69,6 +70,8 @@ interface Section {
   /** One line for each limit. */
   readonly words: readonly string[];
 }
+
+type How = Pick<Entrant, "profile" | "limitMs" | "target">;
 
 class Profiles {
   readonly #stage: Stage;
@@ -98,8 +101,7 @@ class Profiles {
     const inParts = pathToFileURL(join(parts, "index.js")).href;
     const how = { target: { persistconn: inParts }, profile: { file, intervalUs: INTERVAL_US } };
     const window = { ...this.#settings, rounds: 1, roundMs: this.#quick ? 50 : PROFILED_MS };
-    const [profiled] = (await this.#measure(scenario, name, how, window)).rounds;
-    if (profiled === undefined) throw new Error(`Cannot profile ${name}: it ran no round`);
+    const profiled = await this.#profiled(scenario, name, how, window);
     if (this.#keep !== null) copyFileSync(file, join(this.#keep, `${scenario.name}-${name}.cpuprofile`));
     const places: Places = { parts: folderUrl(parts), bench: folderUrl(compiled) };
     const profile = JSON.parse(readFileSync(file, "utf8")) as CpuProfile; // V8 wrote it
@@ -116,13 +118,21 @@ class Profiles {
     };
   }
 
+  async #profiled(scenario: Scenario, name: ContestantName, how: How, window: Settings): Promise<Round> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const [round] = (await this.#measure(scenario, name, { ...how, limitMs: PROFILED_LIMIT_MS }, window)).rounds;
+        if (round === undefined) throw new Error(`Cannot profile ${name}: it ran no round`);
+        return round;
+      } catch (error) {
+        if (tries === PROFILED_TRIES) throw error;
+        print(`${error instanceof Error ? error.message : error}: its profile is taken again`);
+      }
+    }
+  }
+
   /** Alone, with a responder of its own. */
-  async #measure(
-    scenario: Scenario,
-    name: ContestantName,
-    how: Pick<Entrant, "profile"> & { readonly target?: Partial<Target> },
-    settings: Settings,
-  ): Promise<Result> {
+  async #measure(scenario: Scenario, name: ContestantName, how: How, settings: Settings): Promise<Result> {
     const { machine, compiled } = this.#stage;
     const setting = await this.#stage.responder(machine.pin === null ? null : defaultPlacement(scenario));
     const command = [process.execPath, join(compiled, "worker.js"), name];

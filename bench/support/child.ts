@@ -15,6 +15,7 @@ const living = new Set<Child>();
 
 export class Child {
   readonly name: string;
+  readonly #limitMs: number;
   readonly #process: ChildProcessByStdio<Writable, Readable, null>;
   readonly #gone: Promise<void>;
   #waiting: { resolve: (answer: object) => void; reject: (error: Error) => void } | null = null;
@@ -22,10 +23,12 @@ export class Child {
   #early: object | null = null;
   #failure: Error | null = null;
 
-  constructor(name: string, command: readonly string[], env: NodeJS.ProcessEnv) {
+  /** @param limitMs how long an answer may take */
+  constructor(name: string, command: readonly string[], env: NodeJS.ProcessEnv, limitMs = ANSWER_LIMIT_MS) {
     const [file, ...args] = command;
     if (file === undefined) throw new Error(`Cannot start ${name}: the command is empty`);
     this.name = name;
+    this.#limitMs = limitMs;
     this.#process = spawn(file, args, { stdio: ["pipe", "pipe", "inherit"], env });
     living.add(this);
     this.#gone = new Promise((resolve) => {
@@ -77,9 +80,9 @@ export class Child {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#fail(new Error(`${this.name}: no answer within ${ANSWER_LIMIT_MS} ms`));
+        this.#fail(new Error(`${this.name}: no answer within ${this.#limitMs} ms`));
         this.kill();
-      }, ANSWER_LIMIT_MS);
+      }, this.#limitMs);
       const settle = <T>(then: (value: T) => void) => {
         return (value: T) => {
           clearTimeout(timer);

@@ -21,8 +21,8 @@ export const USAGE = `node --import tsx run.ts [options]
 const FULL: Settings = {
   rounds: 5,
   roundMs: 500,
-  warmMs: 800,
-  warmRequests: 12_000,
+  warmMs: 1_500,
+  warmRequests: 40_000,
   requestsMin: 50,
   startPerWorker: 4,
   openAtOnce: false,
