@@ -191,13 +191,13 @@ class Tuning {
             sys.push(row.figures.sysUs);
           }
           const [whole, kernel] = [spread(cpu), spread(sys)];
-          const freed = env === KEEPING ? "keeps" : "gives back";
+          const allocator = env === KEEPING ? "told to keep" : "nothing set";
           const among = `${micros(whole.min)}–${micros(whole.max)}`;
-          lines.push([of.title, who, freed, micros(whole.median), among, micros(kernel.median)]);
+          lines.push([of.title, who, allocator, micros(whole.median), among, micros(kernel.median)]);
         }
       }
     }
-    const header = ["scenario", "who", "freed memory", "CPU µs/req", "among processes", "of it the kernel's"];
+    const header = ["scenario", "who", "allocator", "CPU µs/req", "among processes", "of it the kernel's"];
     return markdown([header, ...lines]);
   }
 
