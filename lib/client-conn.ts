@@ -24,7 +24,7 @@ import type { Destination } from "./message/destination.ts";
 import { inspectCustom, wrongType } from "./message/options.ts";
 import { Request } from "./message/request.ts";
 import type { Response } from "./message/response.ts";
-import { parserLimitsOf, type ResolvedOptions } from "./options.ts";
+import type { ResolvedOptions } from "./options.ts";
 import { NO_CALL, ownCall } from "./own-call.ts";
 import { Pool } from "./pool/pool.ts";
 import type { Slot } from "./pool/slot.ts";
@@ -56,6 +56,7 @@ export const CLIENT_CONN_NAMES: readonly string[] = ["signal", "tls", "onStateCh
 export interface ClientConnHost {
   readonly clock: Clock;
   readonly options: ResolvedOptions;
+  readonly parserLimits: ParserLimits;
   readonly tracer: Tracer;
   readonly ways: Pick<Ways, "serves" | "checkConnect">;
   startDial(way: Way, signal: AbortSignal, trace: TunnelTrace): Dialing<Dialed>;
@@ -198,7 +199,7 @@ class OneConn implements HeldAside, CallHost, LeaseHost, SharedLeaseHost, DialOw
     this.#host = host;
     this.clock = host.clock;
     this.options = { ...host.options, maxConnsPerHost: 1, idleConnTimeout: 0, pipelining: 1 };
-    this.parserLimits = parserLimitsOf(this.options);
+    this.parserLimits = host.parserLimits;
     this.tracer = host.tracer;
     this.way = way;
     this.#only = { ...way, plain: null };

@@ -438,7 +438,7 @@ function isTraceOption(value: unknown): boolean {
   return Array.isArray(groups) && groups.every((group) => TRACE_GROUPS.includes(group));
 }
 
-/** What a parser of answers is to allow: one object for all connections of a transport. */
+/** What a parser of answers is to allow; a transport has one such object for all its connections. */
 export function parserLimitsOf(options: ResolvedOptions): ParserLimits {
   return {
     headBytesMax: options.maxResponseHeaderBytes,

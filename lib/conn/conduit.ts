@@ -6,7 +6,8 @@
  * lent buffer after each callback).
  *
  * The contract:
- * - `sink.data(view, n)` lends `view[0, n)` until it returns; whoever keeps bytes copies them. Never re-entered.
+ * - `sink.data(view, n)` lends `view[0, n)` until it returns; whoever keeps bytes copies them. Never re-entered. The sink's
+ *   methods are called as such: they need their `this`.
  * - After `destroy()` no callback comes any more. `end` and `error` come at most once, and nothing after `error`.
  * - After `pause()` some data may still come (TLS: up to 64 KiB that were decrypted already). A paused conduit sees
  *   neither end nor error, so an idle connection is never paused.

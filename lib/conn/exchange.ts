@@ -226,8 +226,9 @@ export class Exchange implements ResponseBacking, BodySource {
 
   /** Hands body bytes over; they are the caller's from now on. `full` tells whether the source should stop. */
   push(chunk: Uint8Array, at: number): void {
+    // First: a listener that reads the body there and then has to find what it is told of.
+    if (this.#state === "answered") this.#chunks?.push(chunk); // a listener may have aborted it
     if (this.trace.mask & TRACE_BODY) this.trace.emit({ type: "body-data", bytes: chunk.length }, at);
-    if (this.#state === "answered") this.#chunks?.push(chunk); // the listener may have aborted it
   }
 
   setTrailers(fields: FieldLines): void {
@@ -418,7 +419,7 @@ export class Exchange implements ResponseBacking, BodySource {
 
 const NO_FIELDS: FieldLines = { length: 0, name: () => "", value: () => "" };
 
-/** What a chunk costs beside its bytes, about: a body of a byte a chunk must not wait in 64 Ki pieces. */
+/** What a chunk costs beside its bytes, about: a body of a byte a read must not wait in 64 Ki pieces. */
 const CHUNK_COST_BYTES = 64;
 
 function weight(chunk: Uint8Array): number {

@@ -27,7 +27,7 @@ export interface MemoryPairOptions {
 }
 
 const WINDOW_BYTES = 64 * 1024;
-const LENT_BYTES = 64 * 1024;
+const LENT_BYTES = 80 * 1024;
 /** One for all, as with sockets: a delivery is over before the next begins. */
 const lent = new Uint8Array(LENT_BYTES);
 /** What a lent buffer holds once it is no longer lent. */

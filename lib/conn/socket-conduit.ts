@@ -32,7 +32,7 @@ const READ_BYTES = 80 * 1024;
 /** No Buffer: `slice` copies only from a plain Uint8Array, and `subarray` costs a third. */
 const readBuffer = new Uint8Array(READ_BYTES);
 
-/** Polls granted to what the kernel still has after a failed write: some 2 MiB each at most. */
+/** Polls granted to what the kernel still has after a failed write: some 2.5 MiB each at most. */
 const SALVAGE_POLLS_MAX = 64;
 
 /** The `onread` option of one socket. It is needed before the socket, so before its conduit: that moves in later. */
@@ -68,31 +68,6 @@ export interface SocketConduitInit {
   readonly clock: Clock;
 }
 
-/** On a socket: the conduit over it, for listeners that all sockets share. A closure for each would stay as long as they. */
-const CONDUIT = Symbol("conduit");
-type Carried = Socket & { [CONDUIT]: SocketConduit };
-
-function destroy(this: Carried, error?: Error): Carried {
-  this[CONDUIT].destroyUnlessHeldBack(error);
-  return this;
-}
-
-function onEnd(this: Carried): void {
-  this[CONDUIT].socketEnded();
-}
-
-function onDrain(this: Carried): void {
-  this[CONDUIT].socketTook();
-}
-
-function onError(this: Carried, error: Error): void {
-  this[CONDUIT].socketFailed(error);
-}
-
-function onClose(this: Carried): void {
-  this[CONDUIT].socketClosed();
-}
-
 export class SocketConduit implements Conduit {
   readonly facts: ConduitFacts;
   readonly refusalProvesNothingWritten: boolean;
@@ -100,11 +75,10 @@ export class SocketConduit implements Conduit {
   readonly #clock: Clock;
   readonly #gate: SinkGate;
   readonly #secured: boolean;
-  /** The socket's own `destroy`, without what is held back. */
-  readonly #destroy: Socket["destroy"];
+  /** Node's own `destroy` of this socket, without what is held back. */
+  readonly #destroySocket: (error?: Error) => void;
   /** `write()` answered "full", and the sink has not heard `drained` since. */
   #draining = false;
-  #takenBack: (() => void) | null = null;
   #paused = false;
   /** Whether it keeps the process alive: by the clock, since the socket's own way costs a call into Node each time. */
   #held = true;
@@ -124,54 +98,28 @@ export class SocketConduit implements Conduit {
     this.#clock.hold();
     socket.unref();
 
-    (socket as Carried)[CONDUIT] = this; // from here on it is one
-    this.#destroy = socket.destroy;
-    socket.destroy = destroy as Socket["destroy"]; // it is called as a method of this one
+    const destroySocket = socket.destroy;
+    this.#destroySocket = (error) => destroySocket.call(socket, error);
+    socket.destroy = (error?: Error) => {
+      if (!this.#holdsBack(error)) destroySocket.call(socket, error);
+      return socket;
+    };
     if (reader !== null) {
       for (const bytes of reader.early) this.#gate.data(bytes, bytes.length);
       reader.take = (n, view) => this.#read(n, view);
     }
     if (init.listensToData) socket.on("data", (chunk: Buffer) => this.#read(chunk.length, chunk));
     if (socket.isPaused()) socket.resume(); // a dialer of a user left it so; a listener alone does not wake it
-    socket.on("end", onEnd);
-    socket.on("drain", onDrain);
-    socket.on("error", onError);
-    socket.on("close", onClose);
+    socket.on("end", () => this.#gate.end());
+    socket.on("drain", () => this.#taken());
+    socket.on("error", (error) => this.#gate.error(this.#writeError ?? error));
+    socket.on("close", () => {
+      this.unref();
+      if (!this.#gate.ended || !socket.writableFinished) {
+        this.#gate.error(new ConnectionClosedError("Cannot use connection: its socket was destroyed from outside"));
+      }
+    });
   }
-
-  // ---- from the socket
-
-  /** @internal */
-  destroyUnlessHeldBack(error: Error | undefined): void {
-    if (!this.#holdsBack(error)) this.#destroySocket(error);
-  }
-
-  /** @internal */
-  socketEnded(): void {
-    this.#gate.end();
-  }
-
-  /** Some write is done; `drained` is told when all are. @internal */
-  socketTook(): void {
-    if (!this.#draining || this.#writeError !== null || this.#socket.writableLength > 0) return;
-    if (this.#socket.errored !== null) return;
-    this.#draining = false;
-    this.#gate.drained();
-  }
-
-  /** @internal */
-  socketFailed(error: Error): void {
-    this.#gate.error(this.#writeError ?? error);
-  }
-
-  /** @internal */
-  socketClosed(): void {
-    this.unref();
-    if (this.#gate.ended && this.#socket.writableFinished) return;
-    this.#gate.error(new ConnectionClosedError("Cannot use connection: its socket was destroyed from outside"));
-  }
-
-  // ---- as a conduit
 
   get pendingBytes(): number {
     return this.#socket.writableLength;
@@ -201,7 +149,7 @@ export class SocketConduit implements Conduit {
     this.#draining = true;
     // 'drain' comes only after a write that answered false; an empty one behind it has a callback of its own. This is
     // rare (a TCP buffer that filled up within the last few KiB), so that the usual write needs no callback.
-    if (belowMark && !this.#secured) socket.write("", "latin1", this.#callback());
+    if (belowMark && !this.#secured) socket.write("", "latin1", this.#taken);
     return "full";
   }
 
@@ -209,21 +157,18 @@ export class SocketConduit implements Conduit {
   #put(piece: string | Uint8Array, last: boolean): boolean {
     const socket = this.#socket;
     if (this.#secured && last) {
-      const callback = this.#callback();
-      return typeof piece === "string" ? socket.write(piece, "latin1", callback) : socket.write(piece, callback);
+      return typeof piece === "string" ? socket.write(piece, "latin1", this.#taken) : socket.write(piece, this.#taken);
     }
     return typeof piece === "string" ? socket.write(piece, "latin1") : socket.write(piece);
   }
 
-  /** For a write that calls back; over TCP few ever need it. */
-  #callback(): () => void {
-    this.#takenBack ??= () => this.socketTook();
-    return this.#takenBack;
-  }
-
-  #destroySocket(error?: Error): void {
-    this.#destroy.call(this.#socket, error);
-  }
+  /** Some write is done; `drained` is told when all are. */
+  readonly #taken = (): void => {
+    if (!this.#draining || this.#writeError !== null || this.#socket.writableLength > 0) return;
+    if (this.#socket.errored !== null) return;
+    this.#draining = false;
+    this.#gate.drained();
+  };
 
   #refusal(): Error {
     return (

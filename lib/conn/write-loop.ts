@@ -54,7 +54,7 @@ const NONE: Exchange[] = [];
 export class WriteLoop {
   readonly #host: WriteLoopHost;
   readonly #queue: AsyncQueue<Exchange>;
-  /** Made with the first wait: most connections never have one. */
+  /** Made with the first wait: over TCP most connections never have one. */
   #deadline: Deadline | null = null;
 
   #state: State<WriteState, WriteEvent> = WRITE_STATES.idle;
@@ -376,6 +376,7 @@ export class WriteLoop {
   }
 
   #arm(ms: number): void {
+    if (this.#state.name === "closed") return; // nobody would cancel it
     this.#deadline ??= this.#host.clock.deadline(0, () => this.#expired());
     this.#deadline.reset(ms);
   }

@@ -1028,6 +1028,21 @@ describe("the read side: the chunks of a read are one of the reader's", () => {
   });
 });
 
+test("a listener that is told of body bytes and reads the body there gets them all, in order", async () => {
+  const conn = new MemoryConn();
+  const sent = conn.roundTrip(get());
+  let text: Promise<string> | undefined;
+  sent.onEvent = ({ type }) => {
+    if (type === "body-data") text ??= sent.response?.text();
+  };
+  await conn.settle();
+  for (const read of ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "def", "ghi"]) {
+    conn.reply(read);
+    await conn.settle();
+  }
+  expect(await text).toBe("abcdefghi");
+});
+
 describe("the read side: its parser", () => {
   test.each<[string, MemoryConnOptions, (conn: MemoryConn) => Promise<unknown>]>([
     ["unused and closed", {}, async (conn) => conn.conn.close("idle-timeout")],

@@ -375,6 +375,37 @@ describe("SocketConduit: an answer that waits in the kernel is not lost by our o
   });
 });
 
+test.each<[string, (socket: Socket) => Socket]>([
+  ["the same socket", (socket) => socket],
+  ["one that inherits from it", (socket) => Object.create(socket)], // as who overrides one of its methods makes it
+])(
+  "two conduits over %s, as a dialer may give it twice: each hears of its end, and none calls itself",
+  async (_, again) => {
+    const { socket, accepted, server } = await openSocket("tcp", false);
+    const sinks = [socket, again(socket)].map((given) => {
+      const conduit = new SocketConduit({
+        socket: given,
+        kind: "plain",
+        reader: null,
+        listensToData: true,
+        clock: systemClock,
+      });
+      const sink = new Recorder();
+      conduit.attach(sink);
+      return sink;
+    });
+    await quiet();
+    socket.destroy(new Error("from outside"));
+    await until(() => sinks.every(({ errors }) => errors.length > 0), "both to hear of it");
+    expect(sinks.map(({ errors }) => errors.map(({ message }) => message))).toEqual([
+      ["from outside"],
+      ["from outside"],
+    ]);
+    accepted.destroy();
+    server.close();
+  },
+);
+
 test("SocketReader: what came before there was a conduit is kept, whatever is read into the shared buffer after it", () => {
   const first = new SocketReader();
   const second = new SocketReader();
