@@ -20,18 +20,9 @@ import { type ContestantName, defaultPlacement, quickened, SCENARIOS, type Scena
 import { median, type Spread, spread } from "./statistics.ts";
 import { allStations, type CpuProfile, type Places, type Shares, sharesOf } from "./support/cpu-profile.ts";
 import { markdown } from "./support/markdown.ts";
-import { choose, count } from "./support/options.ts";
+import { choose, count, FULL } from "./support/options.ts";
 import { perform, print, Stage } from "./support/stage.ts";
 
-const FULL: Settings = {
-  rounds: 5,
-  roundMs: 500,
-  warmMs: 1_500,
-  warmRequests: 40_000,
-  requestsMin: 50,
-  startPerWorker: 4,
-  openAtOnce: false,
-};
 const QUICK: Settings = {
   ...FULL,
   rounds: 1,

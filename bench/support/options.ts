@@ -18,7 +18,8 @@ export const USAGE = `node --import tsx run.ts [options]
   --json FILE        where the figures go (results/<time>.json); the plots go beside it
   --reference        the figures and plots go to reference/ too, which is in git; README.md shows them`;
 
-const FULL: Settings = {
+/** Of a run whose figures count. */
+export const FULL: Settings = {
   rounds: 5,
   roundMs: 500,
   warmMs: 1_500,
