@@ -20,18 +20,9 @@ import { type ContestantName, defaultPlacement, quickened, SCENARIOS, type Scena
 import { median, type Spread, spread } from "./statistics.ts";
 import { allStations, type CpuProfile, type Places, type Shares, sharesOf } from "./support/cpu-profile.ts";
 import { markdown } from "./support/markdown.ts";
-import { choose, count, FULL } from "./support/options.ts";
+import { choose, count, FULL, QUICK } from "./support/options.ts";
 import { perform, print, Stage } from "./support/stage.ts";
 
-const QUICK: Settings = {
-  ...FULL,
-  rounds: 1,
-  roundMs: 20,
-  warmMs: 0,
-  warmRequests: 16,
-  requestsMin: 16,
-  startPerWorker: 1,
-};
 /** One window, long enough for some ten thousand samples. */
 const PROFILED_MS = 2_000;
 /** V8's own default is 1,000: this is as fine as goes without a sample costing more than what it samples. */

@@ -28,7 +28,8 @@ export const FULL: Settings = {
   startPerWorker: 4,
   openAtOnce: false,
 };
-const QUICK: Settings = {
+/** Of a run that only shows whether everything runs. */
+export const QUICK: Settings = {
   rounds: 1,
   roundMs: 20,
   warmMs: 0,

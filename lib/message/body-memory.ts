@@ -3,7 +3,7 @@
  *
  * Every body is memory of its own, and V8 frees it at a collection, up to 32 MiB at once. glibc gives the top of its
  * heap back to the kernel as soon as 128 KiB of it are free, so a busy program would have each body faulted in page by
- * page again: most of what a body of 1 MiB costs (`bench/TUNING.md`, "What the allocator does"). glibc has the remedy:
+ * page again: most of what a body of 1 MiB costs (`bench/TUNING.md`, "Large bodies, and the allocator"). glibc has the remedy:
  * when a block is freed that it had mapped on its own, it takes blocks of that size for what this program uses, and from
  * then on keeps twice as much (mallopt(3), M_MMAP_THRESHOLD, "dynamic"). Any program gets there that once frees 32 MiB in
  * one piece. Here one such block is taken, which no one writes to, so it is address space and no memory, and left to the
